@@ -1,0 +1,32 @@
+"""Run moto for the sandbox: one port on loopback, gone when its parent is gone.
+
+Usage: server.py PORT. The environment's MOTO_PORT is the port that moto's own
+engine calls back on, which is the sandbox's front and not this server.
+"""
+
+import copy
+import os
+import sys
+import threading
+import types
+
+# The state machine engine clones the machine of each execution with deepcopy,
+# and the clone reaches the whole backend: locks, threads, other executions.
+# From the second execution on that fails (moto up to 5.2.2). The engine only
+# reads the clone, so a shallow copy is enough.
+import moto.stepfunctions.parser.models as engine
+
+engine.copy = types.SimpleNamespace(deepcopy=copy.copy, copy=copy.copy)
+
+from moto.server import main  # noqa: E402  (after the patch)
+
+
+def exit_with_parent() -> None:
+    """Wait for the end of stdin, which comes however the parent ended."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=exit_with_parent, daemon=True).start()
+    main(["-H", "127.0.0.1", "-p", sys.argv[1]])
