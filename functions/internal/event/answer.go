@@ -1,0 +1,147 @@
+package event
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Code names a reason for a refusal. Codes are stable: callers may compare them.
+type Code string
+
+// The reasons why an event can never succeed.
+const (
+	MalformedEvent  Code = "malformed_event"
+	InvalidDuration Code = "invalid_duration"
+	InvalidName     Code = "invalid_name"
+	UnknownUser     Code = "unknown_user"
+	UnknownRole     Code = "unknown_role"
+	UserRefused     Code = "user_refused"
+	UserTaken       Code = "user_taken"
+	RoleNotAllowed  Code = "role_not_allowed"
+	RoleNotGranted  Code = "role_not_granted"
+	DangerousRole   Code = "dangerous_role"
+	CircularRole    Code = "circular_role"
+	RunEnded        Code = "run_ended"
+	RunMismatch     Code = "run_mismatch"
+	NotInstalled    Code = "not_installed"
+)
+
+// Refusal is an answer that no repetition will change.
+type Refusal struct {
+	Code Code
+	// Message is a sentence for a person in Slack.
+	Message string
+}
+
+// Error is the message.
+func (r *Refusal) Error() string { return r.Message }
+
+// Refuse makes a [Refusal], with its message formatted like [fmt.Sprintf]'s.
+func Refuse(code Code, format string, args ...any) *Refusal {
+	return &Refusal{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// refuse is Refuse as the error it is returned as.
+func refuse(code Code, format string, args ...any) error {
+	return Refuse(code, format, args...)
+}
+
+// Answer is what the Postgres function returns for every event that it could decide on.
+type Answer struct {
+	// Body is one of [Escalated], [Deescalated], [Swept], [Status], or {"code": …} where
+	// Errors is not empty.
+	Body   json.RawMessage `json:"body"`
+	Errors Errors          `json:"errors"`
+}
+
+// Succeed answers with a body.
+func Succeed(body any) (Answer, error) {
+	raw, err := json.Marshal(body)
+	return Answer{Body: raw}, err
+}
+
+// Answer is the refusal as an answer: its code in the body, its message in the errors.
+func (r *Refusal) Answer() Answer {
+	raw, _ := json.Marshal(map[string]Code{"code": r.Code}) // Two strings always marshal.
+	return Answer{Body: raw, Errors: Errors{r.Message}}
+}
+
+// Refusal is the reason of an answer with errors, or nil. It is lenient: another function
+// behind the same chain may have errors and no code.
+func (a Answer) Refusal() *Refusal {
+	if len(a.Errors) == 0 {
+		return nil
+	}
+	var body struct {
+		Code Code `json:"code"`
+	}
+	_ = json.Unmarshal(a.Body, &body)
+	return &Refusal{Code: body.Code, Message: a.Errors[0]}
+}
+
+// Escalated is the body that answers an escalate.
+type Escalated struct {
+	Run       string    `json:"run"`
+	User      string    `json:"user"`
+	Role      string    `json:"role"`
+	GrantedAt time.Time `json:"granted_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+	// Changed is false where the event was a repetition.
+	Changed bool `json:"changed"`
+	// Standing is true where the user had the membership before and will keep it.
+	Standing bool `json:"standing"`
+}
+
+// Deescalated is the body that answers a deescalate. User and Role are empty for a run that
+// the ledger has never seen.
+type Deescalated struct {
+	Run  string `json:"run"`
+	User string `json:"user"`
+	Role string `json:"role"`
+	// Changed is false where the run had ended before.
+	Changed bool `json:"changed"`
+	// SessionsEnded counts the user's sessions that were ended with the membership.
+	SessionsEnded int `json:"sessions_ended"`
+	// StillMemberThrough names what still gives the user the role: the role itself for a
+	// membership of their own (a standing one, or that of another run), or the roles that
+	// they are a member of and that are members of it.
+	StillMemberThrough []string `json:"still_member_through"`
+}
+
+// Swept is the body that answers a sweep.
+type Swept struct {
+	Revoked []Revoked `json:"revoked"`
+	Failed  []Failed  `json:"failed"`
+}
+
+// Revoked is one run that a sweep has ended.
+type Revoked struct {
+	Run  string `json:"run"`
+	User string `json:"user"`
+	Role string `json:"role"`
+}
+
+// Failed is one run that a sweep could not end.
+type Failed struct {
+	Run     string `json:"run"`
+	User    string `json:"user"`
+	Role    string `json:"role"`
+	Message string `json:"message"`
+}
+
+// Status is the body that answers the question for the status.
+type Status struct {
+	Active []Active `json:"active"`
+}
+
+// Active is one run that holds its role.
+type Active struct {
+	Run       string    `json:"run"`
+	User      string    `json:"user"`
+	Role      string    `json:"role"`
+	Requester string    `json:"requester"`
+	Reason    string    `json:"reason"`
+	GrantedAt time.Time `json:"granted_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
