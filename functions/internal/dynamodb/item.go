@@ -1,0 +1,249 @@
+package dynamodb
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+
+	"sym-postgres-quickstart/functions/internal/request"
+)
+
+const (
+	sortRequest  = "request"
+	prefixRecord = "audit#"
+	kindRequest  = "request"
+
+	// timeFormat is RFC 3339 in UTC with milliseconds: its text sorts as time does.
+	timeFormat = "2006-01-02T15:04:05.000Z"
+)
+
+func sortRecord(sequence int) string { return fmt.Sprintf("%s%04d", prefixRecord, sequence) }
+
+// item is a request as the table has it, without its keys and without the tokens: those are
+// written by themselves only, see [Store.Apply].
+type item struct {
+	Kind            string     `dynamodbav:"kind"`
+	ID              string     `dynamodbav:"id"`
+	Flow            string     `dynamodbav:"flow"`
+	Target          targetItem `dynamodbav:"target"`
+	Requester       string     `dynamodbav:"requester"`
+	Reason          string     `dynamodbav:"reason"`
+	Duration        int64      `dynamodbav:"duration_seconds"`
+	Workflow        string     `dynamodbav:"state_machine_arn"`
+	LambdaConnector string     `dynamodbav:"lambda_connector_arn"`
+	Channel         string     `dynamodbav:"channel,omitempty"`
+	ApprovalTimeout int64      `dynamodbav:"approval_timeout_seconds"`
+	State           string     `dynamodbav:"state"`
+	Version         int        `dynamodbav:"version"`
+	CreatedAt       string     `dynamodbav:"created_at"`
+	UpdatedAt       string     `dynamodbav:"updated_at"`
+	GrantedAt       string     `dynamodbav:"granted_at,omitempty"`
+	ExpiresAt       string     `dynamodbav:"expires_at,omitempty"`
+	DoneAt          string     `dynamodbav:"done_at,omitempty"`
+	Failure         string     `dynamodbav:"failure,omitempty"`
+	Decision        *actItem   `dynamodbav:"decision,omitempty"`
+	Revocation      *actItem   `dynamodbav:"revocation,omitempty"`
+}
+
+// storedItem is an item as it is read.
+type storedItem struct {
+	item
+	AskToken  string `dynamodbav:"ask_token"`
+	HoldToken string `dynamodbav:"hold_token"`
+}
+
+type targetItem struct {
+	Name            string `dynamodbav:"name"`
+	Label           string `dynamodbav:"label,omitempty"`
+	Type            string `dynamodbav:"type"`
+	FunctionARN     string `dynamodbav:"function_arn"`
+	RoleName        string `dynamodbav:"role_name"`
+	DefaultDuration int64  `dynamodbav:"default_duration_seconds"`
+	MaxDuration     int64  `dynamodbav:"max_duration_seconds"`
+}
+
+type actItem struct {
+	Action string `dynamodbav:"action"`
+	By     string `dynamodbav:"by"`
+	At     string `dynamodbav:"at"`
+	Reason string `dynamodbav:"reason,omitempty"`
+	Rule   string `dynamodbav:"rule"`
+}
+
+// recordItem is an audit record. It repeats what the request was for, so that it can be read
+// by itself.
+type recordItem struct {
+	actItem
+	Kind      string `dynamodbav:"kind"`
+	RequestID string `dynamodbav:"request_id"`
+	Sequence  int    `dynamodbav:"sequence"`
+	From      string `dynamodbav:"from,omitempty"`
+	To        string `dynamodbav:"to"`
+	Requester string `dynamodbav:"requester"`
+	Flow      string `dynamodbav:"flow"`
+	Target    string `dynamodbav:"target"`
+	ExpiresAt string `dynamodbav:"expires_at,omitempty"`
+	// CreatedAt puts the record into the index by_created, among those of its kind.
+	CreatedAt string `dynamodbav:"created_at"`
+}
+
+const kindRecord = "audit"
+
+func toItem(r request.Request) item {
+	return item{
+		Kind: kindRequest,
+		ID:   r.ID,
+		Flow: r.Flow,
+		Target: targetItem{
+			Name:            r.Target.Name,
+			Label:           r.Target.Label,
+			Type:            r.Target.Type,
+			FunctionARN:     r.Target.FunctionARN,
+			RoleName:        r.Target.RoleName,
+			DefaultDuration: seconds(r.Target.DefaultDuration),
+			MaxDuration:     seconds(r.Target.MaxDuration),
+		},
+		Requester:       r.Requester,
+		Reason:          r.Reason,
+		Duration:        seconds(r.Duration),
+		Workflow:        r.Workflow,
+		LambdaConnector: r.LambdaConnector,
+		Channel:         r.Channel,
+		ApprovalTimeout: seconds(r.ApprovalTimeout),
+		State:           string(r.State),
+		Version:         r.Version,
+		CreatedAt:       text(r.CreatedAt),
+		UpdatedAt:       text(r.UpdatedAt),
+		GrantedAt:       text(r.GrantedAt),
+		ExpiresAt:       text(r.ExpiresAt),
+		DoneAt:          text(r.DoneAt),
+		Failure:         r.Failure,
+		Decision:        toActItem(r.Decision),
+		Revocation:      toActItem(r.Revocation),
+	}
+}
+
+func toActItem(act *request.Act) *actItem {
+	if act == nil {
+		return nil
+	}
+	return &actItem{
+		Action: act.Action, By: act.By, At: text(act.At), Reason: act.Reason, Rule: act.Rule,
+	}
+}
+
+func toRecordItem(change request.Change) recordItem {
+	r, record := change.Request, change.Record
+	return recordItem{
+		actItem:   *toActItem(&record.Act),
+		Kind:      kindRecord,
+		RequestID: r.ID,
+		Sequence:  record.Sequence,
+		From:      string(record.From),
+		To:        string(record.To),
+		Requester: r.Requester,
+		Flow:      r.Flow,
+		Target:    r.Target.Name,
+		ExpiresAt: text(r.ExpiresAt),
+		CreatedAt: text(record.At),
+	}
+}
+
+func fromItem(attributes values) (request.Request, error) {
+	var stored storedItem
+	if err := attributevalue.UnmarshalMap(attributes, &stored); err != nil {
+		return request.Request{}, fmt.Errorf("decoding a request: %w", err)
+	}
+	var p parser
+	r := request.Request{
+		ID:   stored.ID,
+		Flow: stored.Flow,
+		Target: request.Target{
+			Name:            stored.Target.Name,
+			Label:           stored.Target.Label,
+			Type:            stored.Target.Type,
+			FunctionARN:     stored.Target.FunctionARN,
+			RoleName:        stored.Target.RoleName,
+			DefaultDuration: duration(stored.Target.DefaultDuration),
+			MaxDuration:     duration(stored.Target.MaxDuration),
+		},
+		Requester:       stored.Requester,
+		Reason:          stored.Reason,
+		Duration:        duration(stored.Duration),
+		Workflow:        stored.Workflow,
+		LambdaConnector: stored.LambdaConnector,
+		Channel:         stored.Channel,
+		ApprovalTimeout: duration(stored.ApprovalTimeout),
+		State:           request.State(stored.State),
+		Version:         stored.Version,
+		CreatedAt:       p.time(stored.CreatedAt),
+		UpdatedAt:       p.time(stored.UpdatedAt),
+		GrantedAt:       p.time(stored.GrantedAt),
+		ExpiresAt:       p.time(stored.ExpiresAt),
+		DoneAt:          p.time(stored.DoneAt),
+		Failure:         stored.Failure,
+		Decision:        p.act(stored.Decision),
+		Revocation:      p.act(stored.Revocation),
+		AskToken:        stored.AskToken,
+		HoldToken:       stored.HoldToken,
+	}
+	if p.err != nil {
+		return request.Request{}, fmt.Errorf("decoding the request %s: %w", stored.ID, p.err)
+	}
+	return r, nil
+}
+
+func fromRecordItem(attributes values) (request.Record, error) {
+	var stored recordItem
+	if err := attributevalue.UnmarshalMap(attributes, &stored); err != nil {
+		return request.Record{}, fmt.Errorf("decoding an audit record: %w", err)
+	}
+	var p parser
+	record := request.Record{
+		Sequence: stored.Sequence,
+		Act:      *p.act(&stored.actItem),
+		From:     request.State(stored.From),
+		To:       request.State(stored.To),
+	}
+	if p.err != nil {
+		return request.Record{}, fmt.Errorf("decoding an audit record of the request %s: %w",
+			stored.RequestID, p.err)
+	}
+	return record, nil
+}
+
+// parser reads times and remembers the first that is none.
+type parser struct{ err error }
+
+func (p *parser) time(s string) time.Time {
+	if s == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(timeFormat, s)
+	if err != nil && p.err == nil {
+		p.err = err
+	}
+	return t
+}
+
+func (p *parser) act(stored *actItem) *request.Act {
+	if stored == nil {
+		return nil
+	}
+	return &request.Act{
+		Action: stored.Action, By: stored.By, At: p.time(stored.At), Reason: stored.Reason,
+		Rule: stored.Rule,
+	}
+}
+
+func text(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(timeFormat)
+}
+
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }
+
+func duration(seconds int64) time.Duration { return time.Duration(seconds) * time.Second }

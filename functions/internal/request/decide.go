@@ -1,0 +1,186 @@
+package request
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Approve lets a request be granted, if the person may and nobody has decided before.
+func (s *Service) Approve(ctx context.Context, person, id, reason string) (Request, error) {
+	return s.decide(ctx, person, id, reason, verdict{
+		action: ActionApprove, state: Approved, may: Flow.mayApprove,
+	})
+}
+
+// Deny refuses a request, or withdraws it where the person is its requester.
+func (s *Service) Deny(ctx context.Context, person, id, reason string) (Request, error) {
+	return s.decide(ctx, person, id, reason, verdict{
+		action: ActionDeny, state: Denied, may: Flow.mayDeny,
+	})
+}
+
+type verdict struct {
+	action string
+	state  State
+	may    func(Flow, Request, string) (rule string, err error)
+}
+
+// decide writes a decision and tells the workflow.
+//
+// The same decision by the same person is no conflict but a repetition: it changes nothing,
+// and the workflow is told once more, in case it was not reached the first time.
+func (s *Service) decide(ctx context.Context, person, id, reason string, v verdict) (
+	Request, error,
+) {
+	reason, err := checkReason(reason)
+	if err != nil {
+		return Request{}, err
+	}
+	r, err := s.get(ctx, id)
+	if err != nil {
+		return Request{}, err
+	}
+	if r.decidedAs(v.action, person) {
+		return s.tellDecision(ctx, r)
+	}
+	flow, err := s.flowOf(ctx, r)
+	if err != nil {
+		return Request{}, err
+	}
+	rule, err := v.may(flow, r, person)
+	if err != nil {
+		return Request{}, err
+	}
+	if r.State != Requested {
+		return Request{}, alreadyDecided(r)
+	}
+
+	err = s.Store.Apply(ctx, r.Change(v.state, Act{
+		Action: v.action, By: person, At: s.now(), Reason: reason, Rule: rule,
+	}))
+	if err != nil && !errors.Is(err, ErrConflict) {
+		return Request{}, err
+	}
+	conflict := err != nil
+	// Read again, after the write: this is where the token is found that the workflow may have
+	// left in between, see deliver.
+	if r, err = s.get(ctx, id); err != nil {
+		return Request{}, err
+	}
+	if conflict {
+		// The other writer may have been this same person, clicking twice.
+		if r.decidedAs(v.action, person) {
+			return s.tellDecision(ctx, r)
+		}
+		return Request{}, alreadyDecided(r)
+	}
+	s.Log.InfoContext(ctx, "request decided", "request_id", id, "action", v.action,
+		"by", person, "rule", rule)
+	return s.tellDecision(ctx, r)
+}
+
+// tellDecision tells the workflow, as long as it may be waiting to hear of the decision.
+func (s *Service) tellDecision(ctx context.Context, r Request) (Request, error) {
+	if r.State != Approved && r.State != Denied {
+		return r, nil
+	}
+	return s.deliverDecision(ctx, r)
+}
+
+// deliverDecision tells the workflow of a decision that has been written.
+func (s *Service) deliverDecision(ctx context.Context, r Request) (Request, error) {
+	err := s.deliver(ctx, r, r.AskToken)
+	switch {
+	case err == nil:
+		return r, nil
+	case !errors.Is(err, ErrWorkflowEnded):
+		return Request{}, failBecause(err, WorkflowNotReached, "Your decision stands: the request "+
+			"%s is %s. Its workflow could not be told just now; it will notice by itself at %s at "+
+			"the latest. Repeat your decision to tell it again.",
+			r.ID, pastOf(r.Decision.Action), stamp(r.DecideBy()))
+	}
+	// A workflow ends soon after a denial, and is not needed for it.
+	if r.State == Denied {
+		return r, nil
+	}
+	return s.abandoned(ctx, r)
+}
+
+// abandoned deals with an approved request whose workflow has ended. If it ended by itself
+// then it has left another state behind. If not then somebody has stopped it, and nobody will
+// ever act on the approval.
+func (s *Service) abandoned(ctx context.Context, r Request) (Request, error) {
+	current, err := s.get(ctx, r.ID)
+	if err != nil {
+		return Request{}, err
+	}
+	if current.State != Approved {
+		return current, nil
+	}
+	err = s.Store.Apply(ctx, current.Change(Failed, Act{
+		Action: ActionFail, By: ByWorkflow, At: s.now(), Rule: RuleWorkflowFailure,
+		Reason: "The workflow of the request was stopped before the access was granted.",
+	}))
+	if err != nil && !errors.Is(err, ErrConflict) {
+		return Request{}, err
+	}
+	return Request{}, failBecause(ErrWorkflowEnded, WorkflowEnded, "The workflow of the request "+
+		"%s was stopped, so that your approval came too late: the request has failed, and nothing "+
+		"was granted. Ask %s to request the access again.", r.ID, r.Requester)
+}
+
+// deliver brings a decision, or an early end, to the workflow that waits for it. The caller
+// has written the new state, and has read the request, with its token, after that.
+//
+// No order of events loses the signal. The token and the state are attributes of one item,
+// which DynamoDB writes one after the other:
+//
+//   - The workflow's step stored its token before the state was written: the caller, who read
+//     after writing, holds the token and signals here.
+//   - It stored its token after the state was written: storing answers with the item as it is
+//     then, the step sees the new state, and signals its own token.
+//   - Between our write and our read it stored its token: both signal. The second signal finds
+//     nobody waiting, which is no error.
+//   - The step is yet to come: it will see the state. That it does come is what Start makes
+//     sure of, which does nothing where the workflow runs.
+//   - The wait ran out at this moment: the workflow reads the state when it settles.
+func (s *Service) deliver(ctx context.Context, r Request, token string) error {
+	if token != "" {
+		err := s.Workflows.Signal(ctx, token, r.State)
+		if !errors.Is(err, ErrNotWaiting) {
+			return err
+		}
+	}
+	return s.Workflows.Start(ctx, r)
+}
+
+// decidedAs tells whether this person has taken this decision before.
+func (r Request) decidedAs(action, person string) bool {
+	return r.Decision != nil && r.Decision.Action == action && r.Decision.By == person
+}
+
+func alreadyDecided(r Request) error {
+	switch {
+	case r.Decision == nil:
+		return fail(AlreadyDecided, "The request %s has %s and cannot be decided any more: %s "+
+			"Ask again if the access is still needed.", r.ID, r.State, r.Failure)
+	case r.Decision.Action == ActionExpire:
+		return fail(AlreadyDecided, "The request %s expired at %s, since nobody had decided. "+
+			"Ask again if the access is still needed.", r.ID, stamp(r.Decision.At))
+	default:
+		return fail(AlreadyDecided, "The request %s was %s by %s at %s, and a decision is final. "+
+			"It is %s now.", r.ID, pastOf(r.Decision.Action), r.Decision.By,
+			stamp(r.Decision.At), r.State)
+	}
+}
+
+func pastOf(action string) string {
+	if action == ActionDeny {
+		return "denied"
+	}
+	return "approved"
+}
+
+// stamp is a time in a message.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

@@ -1,0 +1,82 @@
+package request
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// Code names a reason for a refusal. Codes are stable: callers may compare them.
+type Code string
+
+// The reasons for which something that a person asked is not done.
+const (
+	UnknownFlow        Code = "unknown_flow"
+	UnknownTarget      Code = "unknown_target"
+	MissingReason      Code = "missing_reason"
+	InvalidReason      Code = "invalid_reason"
+	InvalidDuration    Code = "invalid_duration"
+	DurationTooLong    Code = "duration_too_long"
+	NotFound           Code = "not_found"
+	AlreadyDecided     Code = "already_decided"
+	NotActive          Code = "not_active"
+	NotAnApprover      Code = "not_an_approver"
+	SelfApproval       Code = "self_approval"
+	NotAllowedToRevoke Code = "not_allowed_to_revoke"
+	InvalidState       Code = "invalid_state"
+	InvalidLimit       Code = "invalid_limit"
+	InvalidNext        Code = "invalid_next"
+
+	// WorkflowNotStarted says that a request failed at its very beginning.
+	WorkflowNotStarted Code = "workflow_not_started"
+	// WorkflowNotReached says that a decision stands and that the workflow will see it later.
+	WorkflowNotReached Code = "workflow_not_reached"
+	// WorkflowEnded says that a decision stands and that no workflow is left to act on it.
+	WorkflowEnded Code = "workflow_ended"
+)
+
+// Error is a refusal with a code for machines and a sentence for people. The inside of a
+// failure is never in its message; it is what the error unwraps to.
+type Error struct {
+	Code    Code
+	Message string
+	cause   error
+}
+
+// Error is the sentence for people.
+func (e *Error) Error() string { return e.Message }
+
+// Unwrap is the failure behind, if there is one.
+func (e *Error) Unwrap() error { return e.cause }
+
+// The outcomes that adapters report and that the domain decides about.
+var (
+	// ErrConflict says that somebody else has changed the request first.
+	ErrConflict = errors.New("the request has changed in between")
+
+	// ErrNotFound says that there is no such request.
+	ErrNotFound = errors.New("there is no such request")
+
+	// ErrNotWaiting says that no workflow waits for the answer that a token stands for.
+	ErrNotWaiting = errors.New("no workflow waits for this answer")
+
+	// ErrWorkflowEnded says that the request's workflow has come to its end, or was stopped.
+	ErrWorkflowEnded = errors.New("the workflow of this request has ended")
+)
+
+func fail(code Code, format string, args ...any) error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+func failBecause(cause error, code Code, format string, args ...any) error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...), cause: cause}
+}
+
+// quote shows what a person wrote, short enough for a message.
+func quote(s string) string {
+	const most = 64
+	if runes := []rune(s); len(runes) > most {
+		s = string(runes[:most]) + "…"
+	}
+	return strconv.Quote(s)
+}

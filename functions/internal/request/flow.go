@@ -1,0 +1,80 @@
+package request
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Flow is what can be asked for in one place, and who decides about it.
+type Flow struct {
+	Name              string
+	Label             string
+	StateMachineARN   string
+	LambdaConnector   string // the ARN of the role that may invoke the targets' functions
+	RequestChannel    string
+	Approvers         []string // e-mail addresses, see [Email]
+	AllowSelfApproval bool
+	ApprovalTimeout   time.Duration
+	Targets           []Target
+}
+
+// Target is one role that a flow gives access to.
+type Target struct {
+	Name            string
+	Label           string
+	Type            string
+	FunctionARN     string
+	RoleName        string
+	DefaultDuration time.Duration
+	MaxDuration     time.Duration
+}
+
+// find returns the target with that name, or the only one with that role.
+func (f Flow) find(name string) (Target, error) {
+	var byRole []Target
+	for _, target := range f.Targets {
+		if target.Name == name {
+			return target, nil
+		}
+		if target.RoleName == name {
+			byRole = append(byRole, target)
+		}
+	}
+	switch len(byRole) {
+	case 1:
+		return byRole[0], nil
+	case 0:
+		return Target{}, fail(UnknownTarget, "The flow %s has no target %s. %s", quote(f.Name),
+			quote(name), choices("Its targets are", "It has none yet.", f.Targets,
+				func(t Target) string { return t.Name }))
+	default:
+		return Target{}, fail(UnknownTarget, "Several targets of the flow %s give the role %s. %s",
+			quote(f.Name), quote(name), choices("Name one of", "", byRole,
+				func(t Target) string { return t.Name }))
+	}
+}
+
+// findFlow returns the flow with that name.
+func findFlow(flows []Flow, name string) (Flow, error) {
+	i := slices.IndexFunc(flows, func(f Flow) bool { return f.Name == name })
+	if i < 0 {
+		return Flow{}, fail(UnknownFlow, "There is no flow %s here. %s", quote(name),
+			choices("The flows are", "None is set up yet.", flows,
+				func(f Flow) string { return f.Name }))
+	}
+	return flows[i], nil
+}
+
+// choices ends a refusal with what would have worked.
+func choices[T any](intro, none string, from []T, name func(T) string) string {
+	if len(from) == 0 {
+		return none
+	}
+	var names []string
+	for _, item := range from {
+		names = append(names, name(item))
+	}
+	slices.Sort(names)
+	return intro + " " + strings.Join(names, ", ") + "."
+}

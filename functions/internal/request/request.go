@@ -1,0 +1,180 @@
+// Package request is the domain of the Runtime: a person's request for a database role, the
+// states it goes through, who may take it from one to the next, and the record that each step
+// leaves behind. It knows nothing of AWS; what it needs from there stands in its interfaces.
+package request
+
+import (
+	"time"
+)
+
+// State is how far a request has come.
+type State string
+
+// The states of a request. Denied, Expired, Failed and Done are ends.
+const (
+	Requested State = "requested" // waits for a decision
+	Approved  State = "approved"  // will be granted in a moment
+	Denied    State = "denied"    // somebody said no, or the requester withdrew it
+	Expired   State = "expired"   // nobody decided in time
+	Active    State = "active"    // the role is granted
+	Failed    State = "failed"    // nothing is granted, see Failure
+	Revoking  State = "revoking"  // the role will be taken away in a moment
+	Done      State = "done"      // the role has been taken away
+)
+
+// States lists every state, in the order in which a request meets them.
+var States = []State{Requested, Approved, Denied, Expired, Active, Failed, Revoking, Done}
+
+// transitions says which state may follow which. A requested request fails where its workflow
+// could not be started; an approved one where the grant was refused or had to be given up.
+var transitions = map[State][]State{
+	Requested: {Approved, Denied, Expired, Failed},
+	Approved:  {Active, Failed},
+	Active:    {Revoking},
+	Revoking:  {Done},
+}
+
+// The rules that let a transition happen, as the audit records name them.
+const (
+	RuleRequester       = "requester"        // it is the requester's own request
+	RuleApprover        = "approver"         // the person is one of the flow's approvers
+	RuleSelfApproval    = "self_approval"    // the flow lets requesters approve their own
+	RuleApprovalTimeout = "approval_timeout" // nobody decided in the time the flow gives
+	RuleExpiry          = "expiry"           // the time that was asked for is over
+	RuleGranted         = "granted"          // the target's function has granted the role
+	RuleRefused         = "refused"          // the target's function will never grant it
+	RuleRevoked         = "revoked"          // the target's function has taken the role away
+	RuleWorkflowFailure = "workflow_failure" // the workflow could not do its part
+)
+
+// ByWorkflow stands in an audit record where no person did it.
+const ByWorkflow = "workflow"
+
+// Request is one person's request for one role.
+//
+// What it was asked for is copied into it from the flow's configuration, so that what was
+// approved is what gets granted, and what was granted can be taken away, even if the flow is
+// changed or removed meanwhile. Who may decide is read from the configuration at that moment.
+type Request struct {
+	ID        string
+	Flow      string
+	Target    Target
+	Requester string // an e-mail address, see [Email]
+	Reason    string
+	Duration  time.Duration // whole seconds
+
+	Workflow        string // the ARN of the flow's state machine
+	LambdaConnector string // the ARN of the role that may invoke the target's function
+	Channel         string // where the flow posts its requests
+	ApprovalTimeout time.Duration
+	State           State
+	Version         int // 1 after its creation, one more with every transition
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
+	GrantedAt       time.Time // zero until it is active
+	ExpiresAt       time.Time // zero until it is active
+	DoneAt          time.Time // zero until it is done
+	Failure         string    // a sentence for the requester, in the state failed
+	Decision        *Act      // who approved or denied it, or that nobody did
+	Revocation      *Act      // who or what ended it
+	AskToken        string    // answers the workflow's wait for a decision
+	HoldToken       string    // answers the workflow's wait for the end
+}
+
+// Act is what somebody did to a request.
+type Act struct {
+	Action string // one of the Action constants
+	By     string // an e-mail address, or ByWorkflow
+	At     time.Time
+	Reason string
+	Rule   string // one of the Rule constants
+}
+
+// The actions that take a request from one state to the next.
+const (
+	ActionSubmit  = "submit"
+	ActionApprove = "approve"
+	ActionDeny    = "deny"
+	ActionExpire  = "expire"
+	ActionGrant   = "grant"
+	ActionFail    = "fail"
+	ActionRevoke  = "revoke"
+	ActionEnd     = "end"
+)
+
+// Record is the audit record of one transition: who, what, when, why, and by which rule.
+type Record struct {
+	Sequence int // the request's version after the transition
+	Act
+	From State // empty for the first
+	To   State
+}
+
+// Change is one transition that is yet to be written. It holds for the version it was made
+// from and for no other.
+type Change struct {
+	Request Request // as it will be
+	Record  Record
+}
+
+// DecideBy is until when the request can be decided.
+func (r Request) DecideBy() time.Time { return r.CreatedAt.Add(r.ApprovalTimeout) }
+
+// Change prepares the transition to a state. It panics where the state cannot follow, since
+// every caller looks at the state first.
+func (r Request) Change(to State, act Act) Change {
+	if !r.State.mayBecome(to) {
+		panic("a request cannot go from " + string(r.State) + " to " + string(to))
+	}
+	from := r.State
+	r.State = to
+	r.Version++
+	r.UpdatedAt = act.At
+	switch to {
+	case Approved, Denied, Expired:
+		r.Decision = &act
+	case Active:
+		r.GrantedAt = act.At
+	case Failed:
+		r.Failure = act.Reason
+	case Revoking:
+		r.Revocation = &act
+	case Done:
+		r.DoneAt = act.At
+	}
+	return Change{
+		Request: r,
+		Record:  Record{Sequence: r.Version, Act: act, From: from, To: to},
+	}
+}
+
+func (s State) mayBecome(to State) bool {
+	for _, next := range transitions[s] {
+		if next == to {
+			return true
+		}
+	}
+	return false
+}
+
+// Known tells whether it is a state at all.
+func (s State) Known() bool {
+	for _, state := range States {
+		if s == state {
+			return true
+		}
+	}
+	return false
+}
+
+// Email brings an e-mail address into the form in which addresses are compared. Only ASCII is
+// folded: Unicode's folding makes a Kelvin sign a k, and with it two people one.
+func Email(address string) string {
+	folded := []byte(address)
+	for i, c := range folded {
+		if 'A' <= c && c <= 'Z' {
+			folded[i] = c + 'a' - 'A'
+		}
+	}
+	return string(folded)
+}

@@ -1,0 +1,96 @@
+package request
+
+import (
+	"context"
+	"errors"
+)
+
+// Revoke ends a request's access before its time. It only writes that it shall end and wakes
+// the workflow, which then takes the role away as it does at the expiry. Revoking what is being
+// revoked already tells the workflow again.
+func (s *Service) Revoke(ctx context.Context, person, id, reason string) (Request, error) {
+	reason, err := checkReason(reason)
+	if err != nil {
+		return Request{}, err
+	}
+	r, err := s.get(ctx, id)
+	if err != nil {
+		return Request{}, err
+	}
+	rule := RuleRequester
+	// The requester's right does not hang on the configuration being readable.
+	if person != r.Requester {
+		flow, err := s.flowOf(ctx, r)
+		if err != nil {
+			return Request{}, err
+		}
+		if rule, err = flow.mayRevoke(r, person); err != nil {
+			return Request{}, err
+		}
+	}
+	if r.State == Active {
+		err := s.Store.Apply(ctx, r.Change(Revoking, Act{
+			Action: ActionRevoke, By: person, At: s.now(), Reason: reason, Rule: rule,
+		}))
+		switch {
+		case err == nil:
+			s.Log.InfoContext(ctx, "request revoked", "request_id", id, "by", person,
+				"rule", rule)
+		case !errors.Is(err, ErrConflict): // what somebody else wrote is looked at below
+			return Request{}, err
+		}
+		// After the write, for the token; see deliver.
+		if r, err = s.get(ctx, id); err != nil {
+			return Request{}, err
+		}
+	}
+	switch r.State {
+	case Revoking:
+		return s.deliverRevocation(ctx, r)
+	case Done:
+		if r.Revocation != nil && r.Revocation.By == person {
+			return r, nil // a repetition, or the workflow was faster than our reading
+		}
+	}
+	return Request{}, notActive(r)
+}
+
+func (s *Service) deliverRevocation(ctx context.Context, r Request) (Request, error) {
+	err := s.deliver(ctx, r, r.HoldToken)
+	switch {
+	case err == nil:
+		return r, nil
+	case !errors.Is(err, ErrWorkflowEnded):
+		return Request{}, failBecause(err, WorkflowNotReached, "The revocation of the request %s "+
+			"stands, but its workflow could not be told just now; it will notice by itself at %s "+
+			"at the latest. Repeat the revocation to tell it again.", r.ID, stamp(r.ExpiresAt))
+	}
+	current, err := s.get(ctx, r.ID)
+	if err != nil {
+		return Request{}, err
+	}
+	if current.State != Revoking {
+		return current, nil
+	}
+	return Request{}, failBecause(ErrWorkflowEnded, WorkflowEnded, "The revocation of the request "+
+		"%s stands, but its workflow was stopped and cannot act on it. The database's own sweep "+
+		"ends the access at %s; to end it now, have a database administrator revoke the role %s.",
+		r.ID, stamp(r.ExpiresAt), r.Target.RoleName)
+}
+
+func notActive(r Request) error {
+	switch r.State {
+	case Requested:
+		return fail(NotActive, "The request %s is not decided yet, so there is nothing to revoke. "+
+			"Deny it to withdraw it.", r.ID)
+	case Approved:
+		return fail(NotActive, "The request %s is approved and its access is being granted. "+
+			"Revoke it again in a moment.", r.ID)
+	case Done:
+		return fail(NotActive, "The access of the request %s has ended already, at %s.", r.ID,
+			stamp(r.DoneAt))
+	default:
+		return fail(NotActive, "The request %s is %s: nothing was granted that could be revoked.",
+			r.ID, r.State)
+	}
+}

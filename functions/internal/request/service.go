@@ -1,0 +1,104 @@
+package request
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// Store keeps requests and their audit records.
+type Store interface {
+	// Create writes a new request and its first record.
+	Create(context.Context, Change) error
+
+	// Get reads a request as it is now, with the tokens of its workflow; [ErrNotFound] if
+	// there is none.
+	Get(ctx context.Context, id string) (Request, error)
+
+	// Apply writes a transition and its record, both or neither; [ErrConflict] if the request
+	// is not any more what the change was made from. It never touches the tokens.
+	Apply(context.Context, Change) error
+
+	// Records reads the audit records of a request, oldest first.
+	Records(ctx context.Context, id string) ([]Record, error)
+
+	// List reads requests, newest first.
+	List(context.Context, Query) (Page, error)
+}
+
+// Query says which requests to list.
+type Query struct {
+	State State  // empty for all
+	Limit int    // at most so many
+	Next  string // from the page before, empty for the first
+}
+
+// Page is a part of a list.
+type Page struct {
+	Requests []Request
+	Next     string // empty on the last page
+}
+
+// ErrInvalidNext says that [Query.Next] did not come from a page.
+var ErrInvalidNext = errors.New("this is not where a page ended")
+
+// Flows reads the flows' configuration.
+type Flows interface {
+	Flows(context.Context) ([]Flow, error)
+}
+
+// Workflows starts the state machine's executions and answers what they wait for.
+type Workflows interface {
+	// Start makes sure that the request's workflow runs: it starts it, or does nothing if it
+	// runs already. [ErrWorkflowEnded] if it ran once and has ended.
+	Start(context.Context, Request) error
+
+	// Signal answers the wait that a token stands for with the request's state.
+	// [ErrNotWaiting] if that wait is over.
+	Signal(ctx context.Context, token string, state State) error
+}
+
+// Service is what people can do with requests. Who they are has been established before;
+// their e-mail addresses are in the form of [Email].
+type Service struct {
+	Store     Store
+	Flows     Flows
+	Workflows Workflows
+	Now       func() time.Time
+	NewID     func() string
+	Log       *slog.Logger
+}
+
+// now is the time as it is stored: in UTC, to the millisecond.
+func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Millisecond) }
+
+// flow reads one flow's configuration.
+func (s *Service) flow(ctx context.Context, name string) (Flow, error) {
+	flows, err := s.Flows.Flows(ctx)
+	if err != nil {
+		return Flow{}, err
+	}
+	return findFlow(flows, name)
+}
+
+// flowOf reads the configuration that says who may decide about a request. Where the flow has
+// been removed nobody is an approver any more, and the requester keeps their own rights.
+func (s *Service) flowOf(ctx context.Context, r Request) (Flow, error) {
+	flow, err := s.flow(ctx, r.Flow)
+	var refusal *Error
+	if errors.As(err, &refusal) && refusal.Code == UnknownFlow {
+		return Flow{Name: r.Flow}, nil
+	}
+	return flow, err
+}
+
+// get reads a request for a person.
+func (s *Service) get(ctx context.Context, id string) (Request, error) {
+	r, err := s.Store.Get(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return Request{}, fail(NotFound, "There is no request %s. Look at the list of requests "+
+			"for its id.", quote(id))
+	}
+	return r, err
+}
