@@ -27,8 +27,8 @@ type Invocation struct {
 	Duration      time.Duration
 }
 
-// events hands what happens in the sandbox to whoever listens.
-type events struct {
+// eventHub hands what happens in the sandbox to whoever listens.
+type eventHub struct {
 	mu        sync.Mutex
 	listeners map[int]func(any)
 	next      int
@@ -36,7 +36,7 @@ type events struct {
 
 // subscribe calls listen for every event from now on, one at a time and in
 // their order, until the returned function is called. A listener must be quick.
-func (e *events) subscribe(listen func(any)) (stop func()) {
+func (e *eventHub) subscribe(listen func(any)) (stop func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.listeners == nil {
@@ -52,7 +52,7 @@ func (e *events) subscribe(listen func(any)) (stop func()) {
 	}
 }
 
-func (e *events) publish(event any) {
+func (e *eventHub) publish(event any) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, listen := range e.listeners {

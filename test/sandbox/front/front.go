@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -60,8 +61,9 @@ type Front struct {
 	proxy     *httputil.ReverseProxy
 	server    *http.Server
 	keys      *keyring
-	events    events
+	events    eventHub
 	functions *lambdaruntime.Pool
+	logs      *logShipper
 	databases *databases
 	logins    *iamlogin.Server
 	apis      *apis
@@ -97,7 +99,9 @@ func New(o Options) (*Front, error) {
 			ARN: "arn:aws:states:" + Region + ":" + Account + ":stateMachine:*",
 		},
 	)
+	f.logs = newLogShipper(f)
 	f.functions = lambdaruntime.NewPool(o.Dir, o.Log)
+	f.functions.Logs = f.logs.add
 	if f.logins, err = iamlogin.Start(f.checkLoginToken); err != nil {
 		return nil, err
 	}
@@ -137,6 +141,7 @@ func (f *Front) Close() error {
 	f.apis.close()
 	err := f.server.Close()
 	f.functions.Close()
+	f.logs.close()
 	return errors.Join(err, f.databases.close(), f.logins.Close())
 }
 
@@ -315,9 +320,13 @@ func failure(r *http.Request) func(w http.ResponseWriter, status int, code, mess
 func failXML(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "text/xml")
 	w.WriteHeader(status)
-	_, _ = fmt.Fprintf(w, "<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code>"+
-		"<Message>%s</Message></Error><RequestId>%s</RequestId></ErrorResponse>",
-		code, escapeXML(message), randomHex(16))
+	_ = xml.NewEncoder(w).Encode(struct {
+		XMLName   xml.Name `xml:"ErrorResponse"`
+		Type      string   `xml:"Error>Type"`
+		Code      string   `xml:"Error>Code"`
+		Message   string   `xml:"Error>Message"`
+		RequestID string   `xml:"RequestId"`
+	}{Type: "Sender", Code: code, Message: message, RequestID: randomHex(16)})
 }
 
 func failJSON(w http.ResponseWriter, status int, code, message string) {

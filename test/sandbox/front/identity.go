@@ -87,7 +87,7 @@ func root(account string) Identity {
 
 // session is the identity that a session of a role has.
 func session(roleARN, roleID, name string) Identity {
-	account := strings.Split(roleARN, ":")[4]
+	account := accountOf(roleARN)
 	role := roleARN[strings.LastIndex(roleARN, "/")+1:]
 	return Identity{
 		Account: account,
@@ -107,4 +107,12 @@ func randomHex(bytes int) string {
 	b := make([]byte, bytes)
 	_, _ = rand.Read(b)
 	return hex.EncodeToString(b)
+}
+
+// accountOf is the account that an ARN is in.
+func accountOf(arn string) string {
+	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
+		return parts[4]
+	}
+	return ""
 }

@@ -52,7 +52,7 @@ type outcome struct {
 	result Result
 }
 
-func start(f Function, key, code, dir string, logs func(Function, string, string)) (*instance, error) {
+func start(f Function, key, code, logFile string, logs func(Function, string, string)) (*instance, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -66,10 +66,10 @@ func start(f Function, key, code, dir string, logs func(Function, string, string
 	fail := func(err error) (*instance, error) {
 		return nil, errors.Join(fmt.Errorf("%s cannot be started: %w", f.Name, err), listener.Close())
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(logFile), 0o755); err != nil {
 		return fail(err)
 	}
-	i.log, err = os.OpenFile(filepath.Join(dir, "logs", f.Name+".log"),
+	i.log, err = os.OpenFile(logFile,
 		os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fail(err)

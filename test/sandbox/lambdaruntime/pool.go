@@ -168,7 +168,7 @@ func (p *Pool) take(f Function) (*instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%q is not a hash of code: %w", f.CodeSHA256, err)
 	}
-	i, err := start(f, key, p.codeDir(sum), p.dir, p.Logs)
+	i, err := start(f, key, p.codeDir(sum), p.LogFile(f.Name), p.Logs)
 	if err != nil {
 		return nil, err
 	}
@@ -198,3 +198,6 @@ func (p *Pool) Close() {
 	clear(p.all)
 	clear(p.idle)
 }
+
+// LogFile is the file that has everything a function has written.
+func (p *Pool) LogFile(name string) string { return filepath.Join(p.dir, "logs", name+".log") }

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"sym-postgres-quickstart/test/sandbox/tools"
 )
 
 //go:embed server.py
@@ -38,10 +39,6 @@ type Options struct {
 	// Dir is where server.py and moto.log are written. Empty makes a temporary folder, which
 	// Close removes.
 	Dir string
-
-	// Python is an interpreter that can import moto. Empty looks for one: the environment's
-	// MOTO_PYTHON, then python3, then the interpreter that moto_server runs with.
-	Python string
 }
 
 // Server is one running moto.
@@ -58,7 +55,7 @@ type Server struct {
 // Start runs moto and returns once its port answers. The server ends with Close, when ctx
 // ends, or when this process ends in whatever way: its standard input is a pipe we hold.
 func Start(ctx context.Context, opts Options) (*Server, error) {
-	python, err := findPython(ctx, opts.Python)
+	python, err := tools.Moto(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -211,46 +208,4 @@ func freePort() (int, error) {
 	}
 	defer listener.Close()
 	return listener.Addr().(*net.TCPAddr).Port, nil
-}
-
-// findPython returns an interpreter that can import moto's server.
-func findPython(ctx context.Context, wanted string) (string, error) {
-	candidates := []string{wanted}
-	if wanted == "" {
-		candidates = []string{os.Getenv("MOTO_PYTHON"), "python3", interpreterOf("moto_server")}
-	}
-	for _, candidate := range candidates {
-		if candidate == "" {
-			continue
-		}
-		// The answer is the real interpreter where python3 is a shim of a version manager.
-		const probe = "import importlib.util as u, sys; print(sys.executable); " +
-			"sys.exit(not (u.find_spec('moto') and u.find_spec('flask')))"
-		out, err := exec.CommandContext(ctx, candidate, "-c", probe).Output()
-		if err == nil {
-			return strings.TrimSpace(string(out)), nil
-		}
-	}
-	return "", errors.New("moto is not installed where it could be found: " +
-		"install it with \"pip install 'moto[server]==5.2.1'\", " +
-		"or set MOTO_PYTHON to a Python that has it")
-}
-
-// interpreterOf reads the first line of an installed Python program, as in a pipx or a virtual
-// environment whose python3 is not on the path.
-func interpreterOf(program string) string {
-	path, err := exec.LookPath(program)
-	if err != nil {
-		return ""
-	}
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return ""
-	}
-	line, _, _ := strings.Cut(string(content), "\n")
-	interpreter, ok := strings.CutPrefix(line, "#!")
-	if !ok || !strings.Contains(interpreter, "python") {
-		return ""
-	}
-	return strings.TrimSpace(interpreter)
 }

@@ -1,0 +1,247 @@
+package front
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+
+	"sym-postgres-quickstart/test/sandbox/pgserver"
+)
+
+// administrator is the superuser of a database's server. As on RDS nobody else
+// has its password, and the master user is none.
+const administrator = "rdsadmin"
+
+// databases stands in for RDS: a PostgreSQL server of its own for each cluster,
+// and for each instance that is in none.
+type databases struct {
+	front   *Front
+	mu      sync.Mutex
+	running map[string]*pgserver.Server
+}
+
+func newDatabases(f *Front) *databases {
+	return &databases{front: f, running: map[string]*pgserver.Server{}}
+}
+
+// serve answers RDS's API: moto keeps the state, and the endpoints in its
+// answers are those of the servers that run here.
+func (d *databases) serve(w http.ResponseWriter, r *http.Request, c call) {
+	form, err := url.ParseQuery(string(c.body))
+	if err != nil {
+		c.fail(w, http.StatusBadRequest, "MalformedQueryString", "the body is not a query string")
+		return
+	}
+	answer, err := d.front.forwardAndRead(r, c)
+	if err != nil {
+		c.fail(w, http.StatusBadGateway, "ServiceUnavailable", err.Error())
+		return
+	}
+	if answer.ok() {
+		if err := d.follow(r.Context(), c, form, answer.body); err != nil {
+			d.front.Log.Error("database", "action", c.action, "error", err)
+			c.fail(w, http.StatusInternalServerError, "InternalFailure", err.Error())
+			return
+		}
+		answer.body = d.rewrite(c.caller.Account, answer.body)
+	}
+	answer.send(w)
+}
+
+// follow starts and stops servers as databases come and go.
+func (d *databases) follow(ctx context.Context, c call, form url.Values, answered []byte) error {
+	cluster, instance := form.Get("DBClusterIdentifier"), form.Get("DBInstanceIdentifier")
+	switch c.action {
+	case "CreateDBCluster":
+		return d.create(ctx, c.caller.Account, cluster, form, form.Get("DatabaseName"), answered)
+	case "CreateDBInstance":
+		if cluster != "" {
+			return nil // The cluster's server is the instance's.
+		}
+		return d.create(ctx, c.caller.Account, instance, form, form.Get("DBName"), answered)
+	case "DeleteDBCluster":
+		return d.delete(c.caller.Account, cluster)
+	case "DeleteDBInstance":
+		return d.delete(c.caller.Account, instance)
+	}
+	return nil
+}
+
+var secretARN = regexp.MustCompile(`<SecretArn>([^<]+)</SecretArn>`)
+
+// create starts a server and makes it what RDS gives: a master user who is no
+// superuser, RDS's roles, TLS for everybody, and IAM tokens for rds_iam.
+func (d *databases) create(ctx context.Context, account, id string, form url.Values, name string, answered []byte) error {
+	if engine := form.Get("Engine"); engine != "postgres" && engine != "aurora-postgresql" {
+		return fmt.Errorf("the sandbox has no database engine %q, only PostgreSQL", engine)
+	}
+	password := form.Get("MasterUserPassword")
+	if form.Get("ManageMasterUserPassword") == "true" {
+		password = randomHex(16)
+		match := secretARN.FindSubmatch(answered)
+		if match == nil {
+			return errors.New("the master user's secret is not in moto's answer")
+		}
+		login, err := json.Marshal(map[string]string{
+			"username": form.Get("MasterUsername"), "password": password,
+		})
+		if err != nil {
+			return err
+		}
+		// RDS writes the password that it made into a secret that it owns.
+		err = d.front.askJSON(ctx, account, "secretsmanager", http.MethodPost, "/", "secretsmanager.PutSecretValue",
+			map[string]string{
+				"SecretId": string(match[1]), "SecretString": string(login),
+				"ClientRequestToken": randomHex(16),
+			}, nil)
+		if err != nil {
+			return err
+		}
+	}
+	if name == "" {
+		name = "postgres"
+	}
+	certificate, key, err := d.front.Authority.Issue()
+	if err != nil {
+		return err
+	}
+	major, _, _ := strings.Cut(form.Get("EngineVersion"), ".")
+	version, _ := strconv.Atoi(major)
+	binaries, err := pgserver.Find(version)
+	if err != nil {
+		return err
+	}
+	server, err := pgserver.Start(ctx, pgserver.Options{
+		Binaries: binaries, Dir: filepath.Join(d.front.Dir, "databases", account, id),
+		Superuser: administrator, Password: randomHex(16),
+		Certificate: certificate, Key: key,
+		HBA: []string{
+			"hostssl all " + administrator + " 127.0.0.1/32 scram-sha-256",
+			fmt.Sprintf(`hostssl all +rds_iam 127.0.0.1/32 ldap ldapserver=127.0.0.1 ldapport=%d`,
+				d.front.logins.Port()),
+			"hostssl all all 127.0.0.1/32 scram-sha-256",
+		},
+		Settings: map[string]string{"max_connections": "100"},
+	})
+	if err != nil {
+		return err
+	}
+	if err := provision(ctx, server, name, form.Get("MasterUsername"), password); err != nil {
+		return errors.Join(err, server.Stop())
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.running[account+"/"+id] = server
+	return nil
+}
+
+// provision makes the roles that a fresh database of RDS has.
+// See https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Roles.html.
+func provision(ctx context.Context, server *pgserver.Server, database, master, password string) error {
+	conn, err := pgx.Connect(ctx, server.URL("postgres"))
+	if err != nil {
+		return fmt.Errorf("the new database does not let its administrator in: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	user := pgx.Identifier{master}.Sanitize()
+	statements := []string{
+		"CREATE ROLE rds_superuser NOLOGIN",
+		"CREATE ROLE rds_iam NOLOGIN",
+		"CREATE ROLE rds_password NOLOGIN",
+		"GRANT pg_monitor, pg_signal_backend, rds_password TO rds_superuser WITH ADMIN OPTION",
+		"GRANT rds_iam TO rds_superuser WITH ADMIN OPTION",
+		"REVOKE rds_iam FROM rds_superuser",
+		"CREATE ROLE " + user + " LOGIN CREATEROLE CREATEDB PASSWORD " + literal(password),
+		"GRANT rds_superuser TO " + user,
+		"GRANT rds_iam TO " + user + " WITH ADMIN OPTION",
+	}
+	if database != "postgres" {
+		statements = append(statements,
+			"CREATE DATABASE "+pgx.Identifier{database}.Sanitize()+" OWNER "+user)
+	}
+	for _, statement := range statements {
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("the new database cannot be provisioned: %w", err)
+		}
+	}
+	return nil
+}
+
+func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+
+func (d *databases) delete(account, id string) error {
+	d.mu.Lock()
+	server := d.running[account+"/"+id]
+	delete(d.running, account+"/"+id)
+	d.mu.Unlock()
+	if server == nil {
+		return nil
+	}
+	return server.Stop()
+}
+
+func (d *databases) close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var errs []error
+	for id, server := range d.running {
+		errs = append(errs, server.Stop())
+		delete(d.running, id)
+	}
+	return errors.Join(errs...)
+}
+
+// listensOn answers whether a database of the sandbox is at an address.
+func (d *databases) listensOn(address string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, server := range d.running {
+		if net.JoinHostPort("127.0.0.1", strconv.Itoa(server.Port())) == address {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	databaseElement = regexp.MustCompile(`(?s)<DBCluster>.*?</DBCluster>|<DBInstance>.*?</DBInstance>`)
+	clusterID       = regexp.MustCompile(`<DBClusterIdentifier>([^<]+)</DBClusterIdentifier>`)
+	instanceID      = regexp.MustCompile(`<DBInstanceIdentifier>([^<]+)</DBInstanceIdentifier>`)
+	hostElement     = regexp.MustCompile(`<(Endpoint|ReaderEndpoint|Address)>[^<]+</`)
+	portElement     = regexp.MustCompile(`<Port>\d+</Port>`)
+	// moto shows this for every Aurora cluster; AWS only for serverless v1.
+	scalingElement = regexp.MustCompile(`(?s)<ScalingConfigurationInfo>.*?</ScalingConfigurationInfo>`)
+)
+
+// rewrite puts the addresses of the running servers into an answer.
+func (d *databases) rewrite(account string, body []byte) []byte {
+	body = scalingElement.ReplaceAll(body, nil)
+	return databaseElement.ReplaceAllFunc(body, func(element []byte) []byte {
+		match := clusterID.FindSubmatch(element)
+		if match == nil {
+			match = instanceID.FindSubmatch(element)
+		}
+		if match == nil {
+			return element
+		}
+		d.mu.Lock()
+		server := d.running[account+"/"+string(match[1])]
+		d.mu.Unlock()
+		if server == nil {
+			return element
+		}
+		element = hostElement.ReplaceAll(element, []byte("<${1}>127.0.0.1</"))
+		return portElement.ReplaceAll(element, fmt.Appendf(nil, "<Port>%d</Port>", server.Port()))
+	})
+}

@@ -1,0 +1,165 @@
+package front
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"sym-postgres-quickstart/test/sandbox/lambdaruntime"
+)
+
+const functionsPath = "/2015-03-31/functions"
+
+var invocationPath = regexp.MustCompile(`^` + functionsPath + `/([^/]+)/invocations$`)
+
+// lambda answers AWS Lambda: it keeps the code of functions and runs them; what
+// is known of them besides, moto keeps.
+func (f *Front) lambda(w http.ResponseWriter, r *http.Request, c call) {
+	path := r.URL.EscapedPath()
+	if match := invocationPath.FindStringSubmatch(path); match != nil && r.Method == http.MethodPost {
+		name, err := url.PathUnescape(match[1])
+		if err != nil {
+			c.fail(w, http.StatusBadRequest, "InvalidParameterValueException", "The function's name cannot be read")
+			return
+		}
+		f.invokeCall(w, r, c, name)
+		return
+	}
+	if err := f.keepCode(r, c); err != nil {
+		c.fail(w, http.StatusBadRequest, "InvalidParameterValueException", err.Error())
+		return
+	}
+	f.forward(w, r, c)
+}
+
+// keepCode keeps the archive of a call that creates or updates a function.
+func (f *Front) keepCode(r *http.Request, c call) error {
+	var request struct {
+		ZipFile []byte
+		Code    struct{ ZipFile []byte }
+	}
+	switch {
+	case r.Method == http.MethodPost && strings.TrimSuffix(r.URL.Path, "/") == functionsPath:
+	case r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/code"):
+	default:
+		return nil
+	}
+	if err := json.Unmarshal(c.body, &request); err != nil {
+		return fmt.Errorf("the body cannot be read: %w", err)
+	}
+	archive := append(request.ZipFile, request.Code.ZipFile...)
+	if len(archive) == 0 {
+		return fmt.Errorf("the sandbox runs functions from a zip archive in the request itself; " +
+			"it has no images and no packages in S3")
+	}
+	_, err := f.functions.AddCode(archive)
+	return err
+}
+
+func (f *Front) invokeCall(w http.ResponseWriter, r *http.Request, c call, name string) {
+	arn := name
+	if !strings.HasPrefix(name, "arn:") {
+		arn = fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", c.region, c.caller.Account, name)
+	}
+	invoke := func(ctx context.Context) (lambdaruntime.Result, error) {
+		return f.invoke(ctx, c.caller, arn, c.body)
+	}
+	if r.Header.Get("X-Amz-Invocation-Type") == "Event" {
+		go func() { _, _ = invoke(context.WithoutCancel(r.Context())) }()
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	result, err := invoke(r.Context())
+	if err != nil {
+		f.Log.Warn("invoke", "function", arn, "error", err)
+		c.fail(w, http.StatusNotFound, "ResourceNotFoundException", err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Amz-Executed-Version", "$LATEST")
+	if result.Error != "" {
+		w.Header().Set("X-Amz-Function-Error", result.Error)
+	}
+	_, _ = w.Write(result.Payload)
+}
+
+// invoke runs a function once, with credentials of its execution role, and
+// tells the listeners.
+func (f *Front) invoke(ctx context.Context, caller Identity, arn string, payload []byte) (lambdaruntime.Result, error) {
+	function, err := f.function(ctx, arn)
+	if err != nil {
+		return lambdaruntime.Result{}, err
+	}
+	began := time.Now()
+	result, err := f.functions.Invoke(ctx, function, payload)
+	if err == nil {
+		f.events.publish(Invocation{
+			Caller: caller, FunctionARN: function.ARN, Payload: payload,
+			Answer: result.Payload, FunctionError: result.Error, Duration: time.Since(began),
+		})
+	}
+	return result, err
+}
+
+// function reads what moto keeps of a function and adds what its instances get
+// from Lambda: the address of AWS and the credentials of the execution role.
+func (f *Front) function(ctx context.Context, arn string) (lambdaruntime.Function, error) {
+	parts := strings.Split(arn, ":")
+	if len(parts) < 7 || parts[2] != "lambda" || parts[5] != "function" {
+		return lambdaruntime.Function{}, fmt.Errorf("%q is not the ARN of a function", arn)
+	}
+	region, account, name := parts[3], parts[4], parts[6]
+	var answer struct {
+		Configuration struct {
+			FunctionArn, Role, Handler, CodeSha256, RevisionId, LastModified string
+			Timeout, MemorySize                                              int
+			Environment                                                      struct{ Variables map[string]string }
+			LoggingConfig                                                    struct{ LogGroup string }
+		}
+	}
+	err := f.askJSON(ctx, account, "lambda", http.MethodGet, functionsPath+"/"+name, "", nil, &answer)
+	if err != nil {
+		return lambdaruntime.Function{}, fmt.Errorf("there is no function %s: %w", arn, err)
+	}
+	conf := answer.Configuration
+	service := Identity{Account: account, Service: "lambda.amazonaws.com", ARN: conf.FunctionArn}
+	role, err := f.trust(ctx, service, conf.Role, "")
+	if err != nil {
+		return lambdaruntime.Function{}, fmt.Errorf("the function %s cannot run: %w", name, err)
+	}
+	group := conf.LoggingConfig.LogGroup
+	if group == "" {
+		group = "/aws/lambda/" + name
+	}
+	keys := f.keys.issue(session(conf.Role, role.id, name), 12*time.Hour)
+	variables := map[string]string{
+		"AWS_ENDPOINT_URL":      f.URL(),
+		"AWS_ACCESS_KEY_ID":     keys.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY": keys.SecretAccessKey,
+		"AWS_SESSION_TOKEN":     keys.SessionToken,
+		// The certificates that a machine trusts, and the sandbox's databases'.
+		"SSL_CERT_FILE": f.Authority.TrustFile,
+	}
+	for name, value := range conf.Environment.Variables {
+		variables[name] = value
+	}
+	return lambdaruntime.Function{
+		ARN: conf.FunctionArn, Name: name, Handler: conf.Handler,
+		CodeSHA256: conf.CodeSha256, Revision: conf.RevisionId + conf.LastModified,
+		Timeout: time.Duration(conf.Timeout) * time.Second, MemoryMiB: conf.MemorySize,
+		LogGroup: group, Region: region, Environment: variables,
+	}, nil
+}
+
+// FunctionLog is everything that a function has written, in the order of its
+// lines, as CloudWatch Logs would show it.
+func (f *Front) FunctionLog(name string) (string, error) {
+	data, err := os.ReadFile(f.functions.LogFile(name))
+	return string(data), err
+}

@@ -1,0 +1,158 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"sym-postgres-quickstart/test/sandbox/front"
+)
+
+// Person calls the Runtime's API with credentials of their own.
+type Person struct {
+	Email string
+	Keys  aws.Credentials
+	api   string
+}
+
+// Person signs somebody in, to call a deployment's API.
+func (s *Sandbox) Person(d Deployment, email string) Person {
+	return Person{Email: email, Keys: s.SignIn(email), api: d.APIEndpoint}
+}
+
+// Request is a request as the API shows it.
+type Request struct {
+	ID        string    `json:"id"`
+	State     string    `json:"state"`
+	Flow      string    `json:"flow"`
+	Target    string    `json:"target"`
+	Requester string    `json:"requester"`
+	Reason    string    `json:"reason"`
+	ExpiresAt time.Time `json:"expires_at"`
+	Message   string    `json:"message"`
+	Audit     []struct {
+		Actor  string    `json:"actor"`
+		Action string    `json:"action"`
+		At     time.Time `json:"at"`
+		To     string    `json:"to"`
+		Reason string    `json:"reason"`
+		Rule   string    `json:"rule"`
+	} `json:"audit"`
+}
+
+// APIError is an error that the API answered.
+type APIError struct {
+	Status        int
+	Code, Message string
+}
+
+// Error is the API's own sentence, with its code.
+func (e *APIError) Error() string {
+	return fmt.Sprintf("%s (%d %s)", e.Message, e.Status, e.Code)
+}
+
+// Ask asks for a target of a flow for some time.
+func (p Person) Ask(ctx context.Context, flow, target, reason string, d time.Duration) (Request, error) {
+	return p.request(ctx, http.MethodPost, "/requests", map[string]any{
+		"flow": flow, "target": target, "reason": reason, "duration": int(d.Seconds()),
+	})
+}
+
+// Approve approves a request.
+func (p Person) Approve(ctx context.Context, id string) (Request, error) {
+	return p.request(ctx, http.MethodPost, "/requests/"+id+"/approve", nil)
+}
+
+// Deny denies a request.
+func (p Person) Deny(ctx context.Context, id, reason string) (Request, error) {
+	return p.request(ctx, http.MethodPost, "/requests/"+id+"/deny", map[string]any{"reason": reason})
+}
+
+// Revoke ends a request's access early.
+func (p Person) Revoke(ctx context.Context, id string) (Request, error) {
+	return p.request(ctx, http.MethodPost, "/requests/"+id+"/revoke", nil)
+}
+
+// Show answers one request with its audit trail.
+func (p Person) Show(ctx context.Context, id string) (Request, error) {
+	return p.request(ctx, http.MethodGet, "/requests/"+id, nil)
+}
+
+// Await answers a request once it is in the wanted state. It gives up when ctx
+// ends, and at once if the request ends in another state.
+func (p Person) Await(ctx context.Context, id, state string) (Request, error) {
+	for {
+		r, err := p.Show(ctx, id)
+		if err != nil || r.State == state {
+			return r, err
+		}
+		switch r.State {
+		case "denied", "expired", "failed", "done":
+			return r, fmt.Errorf("the request %s is %s and will not be %s: %s", id, r.State, state, r.Message)
+		}
+		select {
+		case <-ctx.Done():
+			return r, fmt.Errorf("the request %s is still %s, not %s: %w", id, r.State, state, ctx.Err())
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func (p Person) request(ctx context.Context, method, path string, body any) (Request, error) {
+	var r Request
+	var data []byte
+	if body != nil {
+		var err error
+		if data, err = json.Marshal(body); err != nil {
+			return r, err
+		}
+	}
+	answer, err := p.Call(ctx, method, path, data)
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal(answer, &r)
+}
+
+// Call makes any call to the API, signed with the person's credentials. An
+// answer that is not a success is an [APIError].
+func (p Person) Call(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, method, p.api+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	sum := sha256.Sum256(body)
+	err = v4.NewSigner().SignHTTP(ctx, p.Keys, r, hex.EncodeToString(sum[:]), "execute-api",
+		front.Region, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode < 300 {
+		return data, err
+	}
+	var failure struct {
+		Error   struct{ Code, Message string }
+		Message string
+	}
+	_ = json.Unmarshal(data, &failure)
+	if failure.Error.Message == "" {
+		failure.Error.Message = failure.Message
+	}
+	return data, &APIError{response.StatusCode, failure.Error.Code, failure.Error.Message}
+}

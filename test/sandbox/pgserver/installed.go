@@ -1,0 +1,57 @@
+package pgserver
+
+import (
+	"cmp"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+)
+
+// Installation is a PostgreSQL server found on this machine.
+type Installation struct {
+	// Major is the version, such as 18.
+	Major int
+	// Binaries is the folder of initdb and postgres.
+	Binaries string
+}
+
+// Installed finds the servers on this machine, one for each major version, newest first:
+// in the folders named by POSTGRES_BINARIES (a list like PATH), in PATH, and where Debian,
+// Red Hat, Homebrew and Postgres.app put them.
+func Installed() []Installation {
+	folders := filepath.SplitList(os.Getenv("POSTGRES_BINARIES"))
+	if server, err := exec.LookPath("postgres"); err == nil {
+		// Other programs stand beside it in PATH only by links to the real folder.
+		if real, err := filepath.EvalSymlinks(server); err == nil {
+			folders = append(folders, filepath.Dir(real))
+		}
+	}
+	for _, pattern := range []string{
+		"/usr/lib/postgresql/*/bin",
+		"/usr/pgsql-*/bin",
+		"/opt/homebrew/opt/postgresql@*/bin",
+		"/usr/local/opt/postgresql@*/bin",
+		"/home/linuxbrew/.linuxbrew/opt/postgresql@*/bin",
+		"/Applications/Postgres.app/Contents/Versions/*/bin",
+	} {
+		found, _ := filepath.Glob(pattern) // The patterns are well-formed.
+		folders = append(folders, found...)
+	}
+
+	var installed []Installation
+	for _, folder := range folders {
+		if _, err := os.Stat(filepath.Join(folder, "initdb")); err != nil {
+			continue
+		}
+		major, err := version(folder)
+		known := slices.ContainsFunc(installed, func(i Installation) bool {
+			return i.Major == major
+		})
+		if err == nil && !known {
+			installed = append(installed, Installation{Major: major, Binaries: folder})
+		}
+	}
+	slices.SortFunc(installed, func(a, b Installation) int { return cmp.Compare(b.Major, a.Major) })
+	return installed
+}
