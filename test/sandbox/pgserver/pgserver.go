@@ -188,7 +188,7 @@ func (s *Server) removeTemporary() {
 }
 
 func (s *Server) temporaryDir(account *account) (string, error) {
-	dir, err := os.MkdirTemp("/tmp", "pg")
+	dir, err := os.MkdirTemp("", "pg")
 	if err != nil {
 		return "", fmt.Errorf("a temporary folder for PostgreSQL could not be made: %w", err)
 	}

@@ -79,7 +79,7 @@ func TestEveryVersionStartsAndStops(t *testing.T) {
 }
 
 func TestServerGoesOnWithItsData(t *testing.T) {
-	dir, err := os.MkdirTemp("/tmp", "pgserver-test")
+	dir, err := os.MkdirTemp("", "pgserver-test")
 	require.NoError(t, err)
 	defer os.RemoveAll(dir)
 	config := Config{Dir: dir, Password: "secret"}
@@ -110,8 +110,13 @@ func TestServerDiesWithItsParent(t *testing.T) {
 	if _, err := os.Stat("/proc/self"); err != nil {
 		t.Skip("only Linux can do that")
 	}
+	temporary, err := os.MkdirTemp("", "pgserver-test")
+	require.NoError(t, err)
+	defer os.RemoveAll(temporary)
+	// The server may run as another user, who has to reach its folder.
+	require.NoError(t, os.Chmod(temporary, 0o755))
 	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), "PGSERVER_CHILD=1")
+	child.Env = append(os.Environ(), "PGSERVER_CHILD=1", "TMPDIR="+temporary)
 	output, err := child.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, child.Start())
