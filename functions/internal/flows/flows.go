@@ -1,0 +1,216 @@
+// Package flows reads the flows' configuration from Parameter Store, where Terraform writes it
+// and where the Runtime can only read.
+package flows
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"sym-postgres-quickstart/functions/internal/request"
+)
+
+// CacheFor is how long an instance goes on with a configuration that it has read: so long may
+// somebody still approve who has been taken off the list.
+const CacheFor = 10 * time.Second
+
+// ConfigurationUnavailable says that Parameter Store could not be read. It may work later.
+type ConfigurationUnavailable struct {
+	Path string
+	Err  error
+}
+
+// Error says what could not be read, and why.
+func (e *ConfigurationUnavailable) Error() string {
+	return fmt.Sprintf("reading the flows under %s: %s", e.Path, e.Err)
+}
+
+// Unwrap is the failure behind.
+func (e *ConfigurationUnavailable) Unwrap() error { return e.Err }
+
+// Store reads flows. It implements [request.Flows].
+type Store struct {
+	client *ssm.Client
+	path   string
+	now    func() time.Time
+	log    *slog.Logger
+
+	mu     sync.Mutex
+	cached []request.Flow
+	until  time.Time
+}
+
+// New makes a reader of the flows under a path such as /sym/main/flows.
+func New(client *ssm.Client, path string, now func() time.Time, log *slog.Logger) *Store {
+	return &Store{client: client, path: strings.TrimRight(path, "/"), now: now, log: log}
+}
+
+// Flows reads all flows, by name. A flow whose configuration cannot be understood is left out
+// and logged, so that one flow's fault does not stop the others.
+func (s *Store) Flows(ctx context.Context) ([]request.Flow, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now().Before(s.until) {
+		return s.cached, nil
+	}
+	flows, err := s.read(ctx)
+	if err != nil {
+		// An old configuration is not good enough to decide by.
+		return nil, &ConfigurationUnavailable{s.path, err}
+	}
+	s.cached, s.until = flows, s.now().Add(CacheFor)
+	return flows, nil
+}
+
+func (s *Store) read(ctx context.Context) ([]request.Flow, error) {
+	documents := map[string]string{} // by name below the path
+	pages := ssm.NewGetParametersByPathPaginator(s.client, &ssm.GetParametersByPathInput{
+		Path: &s.path, Recursive: aws.Bool(true), WithDecryption: aws.Bool(true),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, parameter := range page.Parameters {
+			name := strings.TrimPrefix(aws.ToString(parameter.Name), s.path+"/")
+			documents[name] = aws.ToString(parameter.Value)
+		}
+	}
+	flows, errs := assemble(documents)
+	for _, err := range errs {
+		s.log.ErrorContext(ctx, "configuration left out", "path", s.path, "error", err)
+	}
+	return flows, nil
+}
+
+// flowDocument is a flow as Terraform writes it, at "<flow>".
+type flowDocument struct {
+	Name                   string   `json:"name"`
+	Label                  string   `json:"label"`
+	StateMachineARN        string   `json:"state_machine_arn"`
+	LambdaConnectorARN     string   `json:"lambda_connector_arn"`
+	RequestChannel         string   `json:"request_channel"`
+	Approvers              []string `json:"approvers"`
+	AllowSelfApproval      bool     `json:"allow_self_approval"`
+	ApprovalTimeoutSeconds int64    `json:"approval_timeout_seconds"`
+}
+
+// targetDocument is a target as Terraform writes it, at "<flow>/targets/<target>".
+type targetDocument struct {
+	Name     string `json:"name"`
+	Label    string `json:"label"`
+	Type     string `json:"type"`
+	Settings struct {
+		ARN      string `json:"arn"`
+		RoleName string `json:"role_name"`
+	} `json:"settings"`
+	DefaultDurationSeconds int64 `json:"default_duration_seconds"`
+	MaxDurationSeconds     int64 `json:"max_duration_seconds"`
+}
+
+// assemble puts flows together from the documents that describe them and their targets, and
+// says what is wrong with those it left out.
+func assemble(documents map[string]string) ([]request.Flow, []error) {
+	var errs []error
+	byName := map[string]*request.Flow{}
+	names := slices.Sorted(maps.Keys(documents))
+	for _, name := range names { // a flow sorts before its targets
+		flowName, targetName, isTarget := strings.Cut(name, "/targets/")
+		if !isTarget {
+			flow, err := readFlow(name, documents[name])
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			byName[name] = &flow
+			continue
+		}
+		flow, known := byName[flowName]
+		if !known {
+			errs = append(errs, fmt.Errorf("the target %q belongs to no flow", name))
+			continue
+		}
+		target, err := readTarget(targetName, documents[name])
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		flow.Targets = append(flow.Targets, target)
+	}
+	var flows []request.Flow
+	for _, name := range names {
+		if flow, ok := byName[name]; ok {
+			flows = append(flows, *flow)
+		}
+	}
+	return flows, errs
+}
+
+func readFlow(name, document string) (request.Flow, error) {
+	var d flowDocument
+	if err := json.Unmarshal([]byte(document), &d); err != nil {
+		return request.Flow{}, fmt.Errorf("the flow %q is not JSON of a flow: %w", name, err)
+	}
+	switch {
+	case d.Name != name:
+		return request.Flow{}, fmt.Errorf("the flow %q calls itself %q", name, d.Name)
+	case d.StateMachineARN == "" || d.LambdaConnectorARN == "":
+		return request.Flow{}, fmt.Errorf("the flow %q names no state_machine_arn or no "+
+			"lambda_connector_arn", name)
+	case d.ApprovalTimeoutSeconds <= 0:
+		return request.Flow{}, fmt.Errorf("the flow %q has an approval_timeout_seconds of %d",
+			name, d.ApprovalTimeoutSeconds)
+	}
+	flow := request.Flow{
+		Name:              d.Name,
+		Label:             d.Label,
+		StateMachineARN:   d.StateMachineARN,
+		LambdaConnector:   d.LambdaConnectorARN,
+		RequestChannel:    d.RequestChannel,
+		AllowSelfApproval: d.AllowSelfApproval,
+		ApprovalTimeout:   time.Duration(d.ApprovalTimeoutSeconds) * time.Second,
+	}
+	for _, approver := range d.Approvers {
+		if approver = request.Email(strings.TrimSpace(approver)); approver != "" {
+			flow.Approvers = append(flow.Approvers, approver)
+		}
+	}
+	return flow, nil
+}
+
+func readTarget(name, document string) (request.Target, error) {
+	var d targetDocument
+	if err := json.Unmarshal([]byte(document), &d); err != nil {
+		return request.Target{}, fmt.Errorf("the target %q is not JSON of a target: %w", name, err)
+	}
+	switch {
+	case d.Name != name:
+		return request.Target{}, fmt.Errorf("the target %q calls itself %q", name, d.Name)
+	case d.Settings.ARN == "" || d.Settings.RoleName == "":
+		return request.Target{}, fmt.Errorf("the target %q has no settings.arn or no "+
+			"settings.role_name", name)
+	case d.MaxDurationSeconds <= 0 || d.DefaultDurationSeconds <= 0 ||
+		d.DefaultDurationSeconds > d.MaxDurationSeconds:
+		return request.Target{}, fmt.Errorf("the target %q has a default duration of %d seconds "+
+			"and a maximum of %d", name, d.DefaultDurationSeconds, d.MaxDurationSeconds)
+	}
+	return request.Target{
+		Name:            d.Name,
+		Label:           d.Label,
+		Type:            d.Type,
+		FunctionARN:     d.Settings.ARN,
+		RoleName:        d.Settings.RoleName,
+		DefaultDuration: time.Duration(d.DefaultDurationSeconds) * time.Second,
+		MaxDuration:     time.Duration(d.MaxDurationSeconds) * time.Second,
+	}, nil
+}

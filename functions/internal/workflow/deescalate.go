@@ -1,0 +1,105 @@
+package workflow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"sym-postgres-quickstart/functions/internal/connector"
+	"sym-postgres-quickstart/functions/internal/event"
+	"sym-postgres-quickstart/functions/internal/request"
+)
+
+// deescalate has the role taken away, and fails until it is. It is also the way out of an
+// escalate that came to no end: whatever that has granted, or will still try to, the function's
+// ledger ends it for this run.
+func (s *Steps) deescalate(ctx context.Context, id string) (Output, error) {
+	for range races {
+		r, err := s.Store.Get(ctx, id)
+		if err != nil {
+			return Output{}, err
+		}
+		switch r.State {
+		case request.Active:
+			err := s.Store.Apply(ctx, r.Change(request.Revoking, s.timeIsUp(r)))
+			if err != nil && !errors.Is(err, request.ErrConflict) {
+				return Output{}, err
+			}
+			continue // look again at what has been written, by us or by who revoked it
+		case request.Revoking, request.Approved:
+		default:
+			return Output{State: r.State}, nil // nothing is granted, or no more
+		}
+
+		change, err := s.takeAway(ctx, r)
+		if err != nil {
+			return Output{}, err
+		}
+		err = s.Store.Apply(ctx, change)
+		if err == nil {
+			return Output{State: change.Request.State}, nil
+		}
+		// An escalate that was given up may have written active in between: once more then.
+		if !errors.Is(err, request.ErrConflict) {
+			return Output{}, err
+		}
+	}
+	return Output{}, errRaces
+}
+
+// takeAway has the function revoke the role, and prepares the end of the request.
+func (s *Steps) takeAway(ctx context.Context, r request.Request) (request.Change, error) {
+	answer, err := s.send(ctx, r, event.Deescalate)
+	if err != nil {
+		return request.Change{}, err
+	}
+	// A refusal may never change, but access that stays must never look like access that ended:
+	// the state machine goes on trying and raises the alarm.
+	if refusal := answer.Refusal(); refusal != nil {
+		return request.Change{}, &connector.PostgresFunctionError{
+			Type:    "Refused",
+			Message: fmt.Sprintf("%s (%s)", strings.Join(answer.Errors, " "), refusal.Code),
+		}
+	}
+	var body event.Deescalated
+	if err := json.Unmarshal(answer.Body, &body); err != nil || body.Run != s.run(r) {
+		return request.Change{}, notAnAnswer("what became of this run", answer)
+	}
+	if r.State == request.Approved {
+		return r.Change(request.Failed, s.machine(request.ActionFail,
+			request.RuleWorkflowFailure, "The access could not be granted in time. Whatever had "+
+				"been granted has been taken back.")), nil
+	}
+	return r.Change(request.Done, s.machine(request.ActionEnd, request.RuleRevoked,
+		describeEnd(r, body))), nil
+}
+
+// timeIsUp is what ends a grant that no person has ended: its expiry, or a workflow that could
+// not hold it.
+func (s *Steps) timeIsUp(r request.Request) request.Act {
+	if s.now().Before(r.ExpiresAt.Add(-margin)) {
+		return s.machine(request.ActionRevoke, request.RuleWorkflowFailure,
+			"The workflow could not hold the grant and ends it before its time.")
+	}
+	return s.machine(request.ActionRevoke, request.RuleExpiry, "The time is over.")
+}
+
+func describeEnd(r request.Request, body event.Deescalated) string {
+	text := fmt.Sprintf("The role %q has been taken away.", r.Target.RoleName)
+	if !body.Changed {
+		text = fmt.Sprintf("The role %q had been taken away before.", r.Target.RoleName)
+	}
+	switch n := body.SessionsEnded; {
+	case n == 1:
+		text += " One open session was ended."
+	case n > 1:
+		text += fmt.Sprintf(" %d open sessions were ended.", n)
+	}
+	if len(body.StillMemberThrough) > 0 {
+		text += " The user still has it through " + strings.Join(body.StillMemberThrough, ", ") +
+			"."
+	}
+	return text
+}

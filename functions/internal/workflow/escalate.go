@@ -1,0 +1,84 @@
+package workflow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"sym-postgres-quickstart/functions/internal/event"
+	"sym-postgres-quickstart/functions/internal/request"
+)
+
+// escalate has the role granted. A repetition finds the request active and grants nothing
+// again; a try that was given up by the workflow, and comes to its end only now, finds it
+// failed, and its grant was taken back or refused by the function's ledger.
+func (s *Steps) escalate(ctx context.Context, id string) (Output, error) {
+	r, err := s.Store.Get(ctx, id)
+	if err != nil {
+		return Output{}, err
+	}
+	if r.State != request.Approved {
+		return s.granted(r), nil
+	}
+	answer, err := s.send(ctx, r, event.Escalate)
+	if err != nil {
+		return Output{}, err
+	}
+	if refusal := answer.Refusal(); refusal != nil {
+		return s.settle(ctx, r.Change(request.Failed, s.machine(request.ActionFail,
+			request.RuleRefused, strings.Join(answer.Errors, " "))))
+	}
+	var body event.Escalated
+	if err := json.Unmarshal(answer.Body, &body); err != nil || body.Run != s.run(r) ||
+		body.ExpiresAt.IsZero() {
+		return Output{}, notAnAnswer("when the grant of this run expires", answer)
+	}
+	change := r.Change(request.Active, s.machine(request.ActionGrant, request.RuleGranted,
+		describeGrant(body)))
+	change.Request.ExpiresAt = body.ExpiresAt.UTC().Truncate(time.Millisecond)
+	return s.settle(ctx, change)
+}
+
+// settle writes what escalate came to. If something else has been written meanwhile then that
+// stands.
+func (s *Steps) settle(ctx context.Context, change request.Change) (Output, error) {
+	err := s.Store.Apply(ctx, change)
+	if err == nil {
+		return s.granted(change.Request), nil
+	}
+	if !errors.Is(err, request.ErrConflict) {
+		return Output{}, err
+	}
+	r, err := s.Store.Get(ctx, change.Request.ID)
+	if err != nil {
+		return Output{}, err
+	}
+	return s.granted(r), nil
+}
+
+// granted says how the workflow goes on from a state.
+func (s *Steps) granted(r request.Request) Output {
+	switch r.State {
+	case request.Active:
+		left := r.ExpiresAt.Sub(s.now())
+		// Rounded up: the workflow must not wake before the expiry and call it one.
+		return Output{r.State, max(1, int64((left+time.Second-1)/time.Second))}
+	case request.Revoking:
+		// Somebody revoked it before the workflow came to hold it. What takes it away lies
+		// behind the state Hold, which will see it and go on at once.
+		return Output{request.Active, 1}
+	default:
+		return Output{State: r.State}
+	}
+}
+
+func describeGrant(body event.Escalated) string {
+	text := fmt.Sprintf("The role %q is granted to the database user %q.", body.Role, body.User)
+	if body.Standing {
+		text += " The user was a member before and stays one afterwards."
+	}
+	return text
+}

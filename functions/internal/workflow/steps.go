@@ -1,0 +1,170 @@
+// Package workflow does the steps of a request's state machine: it asks for a decision,
+// escalates, holds, deescalates and closes. Every step may be repeated, and every step may
+// find that people or an earlier try have been faster: it looks at the request's state first
+// and last.
+package workflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"sym-postgres-quickstart/functions/internal/connector"
+	"sym-postgres-quickstart/functions/internal/dynamodb"
+	"sym-postgres-quickstart/functions/internal/event"
+	"sym-postgres-quickstart/functions/internal/request"
+)
+
+// Store is what the steps need beside what people need: a place for the tokens.
+type Store interface {
+	request.Store
+
+	// StoreAskToken keeps the token of the wait for a decision, and returns the request as it
+	// is from that moment on.
+	StoreAskToken(ctx context.Context, id, token string) (request.Request, error)
+
+	// StoreHoldToken keeps the token of the wait for the end of the access, and returns the
+	// request as it is from that moment on.
+	StoreHoldToken(ctx context.Context, id, token string) (request.Request, error)
+}
+
+// Sender brings an event to a target's function.
+type Sender interface {
+	Send(context.Context, connector.Call) (event.Answer, error)
+}
+
+// Steps are what the state machine invokes.
+type Steps struct {
+	OrgSlug   string
+	Store     Store
+	Workflows request.Workflows
+	Chain     Sender
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// Input is the payload of a step.
+type Input struct {
+	Step      string `json:"step"`
+	RequestID string `json:"request_id"`
+	// TaskToken answers the wait of the steps ask and hold.
+	TaskToken string `json:"task_token"`
+}
+
+// Output is what the state machine goes by.
+type Output struct {
+	State request.State `json:"state"`
+	// HoldSeconds is how long the access lasts from now on, at least 1, where State is active.
+	HoldSeconds int64 `json:"hold_seconds,omitempty"`
+}
+
+// The error types that the state machine sees beside those of the adapters. Lambda makes the
+// Go type's name the errorType.
+type (
+	// UnknownInvocation says that the payload is none of this function's.
+	UnknownInvocation struct{ Message string }
+
+	// RequestNotFound says that the table has no such request.
+	RequestNotFound struct{ ID string }
+
+	// WorkflowUnavailable says that Step Functions did not take a signal. It may work later.
+	WorkflowUnavailable struct{ Err error }
+
+	// StepFailed is any other failure.
+	StepFailed struct{ Err error }
+)
+
+func (e *UnknownInvocation) Error() string { return e.Message }
+
+func (e *RequestNotFound) Error() string {
+	return fmt.Sprintf("there is no request %q in the table of requests", e.ID)
+}
+
+func (e *WorkflowUnavailable) Error() string { return e.Err.Error() }
+
+func (e *WorkflowUnavailable) Unwrap() error { return e.Err }
+
+func (e *StepFailed) Error() string { return e.Err.Error() }
+
+func (e *StepFailed) Unwrap() error { return e.Err }
+
+// Run does one step. Its errors are pointers to named types, never a wrapper around one, so
+// that their errorType is stable.
+func (s *Steps) Run(ctx context.Context, in Input) (Output, error) {
+	log := s.Log.With("step", in.Step, "request_id", in.RequestID)
+	out, err := s.step(ctx, in)
+	if err != nil {
+		err = named(in, err)
+		log.ErrorContext(ctx, "step failed", "error_type", fmt.Sprintf("%T", err),
+			"error", err.Error())
+		return Output{}, err
+	}
+	log.InfoContext(ctx, "step done", "state", out.State, "hold_seconds", out.HoldSeconds)
+	return out, nil
+}
+
+func (s *Steps) step(ctx context.Context, in Input) (Output, error) {
+	if in.RequestID == "" {
+		return Output{}, &UnknownInvocation{"The step " + in.Step + " names no request_id."}
+	}
+	switch in.Step {
+	case "ask", "hold":
+		if in.TaskToken == "" {
+			return Output{}, &UnknownInvocation{"The step " + in.Step + " has no task_token."}
+		}
+		if in.Step == "ask" {
+			return s.ask(ctx, in.RequestID, in.TaskToken)
+		}
+		return s.hold(ctx, in.RequestID, in.TaskToken)
+	case "escalate":
+		return s.escalate(ctx, in.RequestID)
+	case "deescalate":
+		return s.deescalate(ctx, in.RequestID)
+	case "close":
+		return s.close(ctx, in.RequestID)
+	}
+	return Output{}, &UnknownInvocation{
+		fmt.Sprintf("There is no step %q: the steps are ask, escalate, hold, deescalate and close.",
+			in.Step),
+	}
+}
+
+// named finds the error that has a name for the state machine.
+func named(in Input, err error) error {
+	if errors.Is(err, request.ErrNotFound) {
+		return &RequestNotFound{in.RequestID}
+	}
+	for _, as := range []func(error) (error, bool){
+		as[*UnknownInvocation], as[*WorkflowUnavailable], as[*dynamodb.StoreUnavailable],
+		as[*connector.ConnectorUnavailable], as[*connector.PostgresFunctionError],
+	} {
+		if found, ok := as(err); ok {
+			return found
+		}
+	}
+	return &StepFailed{err}
+}
+
+func as[E error](err error) (error, bool) { return errors.AsType[E](err) }
+
+// now is the time as it is stored: in UTC, to the millisecond.
+func (s *Steps) now() time.Time { return s.Now().UTC().Truncate(time.Millisecond) }
+
+// machine is the part of an [request.Act] that the workflow itself does.
+func (s *Steps) machine(action, rule, reason string) request.Act {
+	return request.Act{
+		Action: action, By: request.ByWorkflow, At: s.now(), Reason: reason, Rule: rule,
+	}
+}
+
+// margin is how far two machines' clocks may lie apart, and how late a timer may ring, before
+// a step takes the difference for an accident.
+const margin = 5 * time.Second
+
+// races is how often a step looks again after somebody else has changed the request.
+const races = 5
+
+// errRaces ends a step that was overtaken too often.
+var errRaces = errors.New("the request kept changing while the step was at work")
