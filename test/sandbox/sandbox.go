@@ -52,6 +52,9 @@ func Start(ctx context.Context) (_ *Sandbox, err error) {
 	if s.Terraform, err = tools.Terraform(ctx); err != nil {
 		return nil, err
 	}
+	if err := tools.Postgres(ctx); err != nil {
+		return nil, err
+	}
 	if s.Dir, err = os.MkdirTemp("", "sym-sandbox-"); err != nil {
 		return nil, err
 	}
@@ -136,6 +139,7 @@ func (s *Sandbox) Env() map[string]string {
 	env := map[string]string{
 		"AWS_ENDPOINT_URL":          s.URL(),
 		"AWS_REGION":                front.Region,
+		"AWS_DEFAULT_REGION":        front.Region,
 		"AWS_ACCESS_KEY_ID":         s.Admin.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY":     s.Admin.SecretAccessKey,
 		"AWS_EC2_METADATA_DISABLED": "true",
@@ -182,7 +186,7 @@ func (s *Sandbox) Build(ctx context.Context, root string) (dir, architecture str
 	}
 	architecture = map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 	if architecture == "" {
-		return "", "", fmt.Errorf("Lambda has no processors of the kind %s", runtime.GOARCH)
+		return "", "", fmt.Errorf("functions do not run on processors of the kind %s", runtime.GOARCH)
 	}
 	return dir, architecture, nil
 }

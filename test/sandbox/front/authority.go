@@ -67,12 +67,12 @@ func NewAuthority(dir string) (*Authority, error) {
 	return a, errors.Join(os.WriteFile(a.File, own, 0o644), os.WriteFile(a.TrustFile, trusted, 0o644))
 }
 
-// Issue makes a certificate for a server on this machine, and its key, both in
-// PEM.
-func (a *Authority) Issue() (certificate, key []byte, err error) {
+// Issue makes a certificate for a server on this machine, and its key. It
+// writes both in PEM into dir and answers their files.
+func (a *Authority) Issue(dir string) (certificate, key string, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, nil, err
+		return "", "", err
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()),
@@ -83,12 +83,16 @@ func (a *Authority) Issue() (certificate, key []byte, err error) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, private.Public(), a.key)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the certificate cannot be made: %w", err)
+		return "", "", fmt.Errorf("the certificate cannot be made: %w", err)
 	}
 	encoded, err := x509.MarshalECPrivateKey(private)
 	if err != nil {
-		return nil, nil, err
+		return "", "", err
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: encoded}), nil
+	certificate, key = filepath.Join(dir, "server.crt"), filepath.Join(dir, "server.key")
+	write := func(path, kind string, der []byte) error {
+		return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
+	}
+	return certificate, key, errors.Join(os.MkdirAll(dir, 0o700),
+		write(certificate, "CERTIFICATE", der), write(key, "EC PRIVATE KEY", encoded))
 }

@@ -1,13 +1,14 @@
 package front
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -112,27 +113,28 @@ func (d *databases) create(ctx context.Context, account, id string, form url.Val
 	if name == "" {
 		name = "postgres"
 	}
-	certificate, key, err := d.front.Authority.Issue()
+	program, err := binaries(form.Get("EngineVersion"))
 	if err != nil {
 		return err
 	}
-	major, _, _ := strings.Cut(form.Get("EngineVersion"), ".")
-	version, _ := strconv.Atoi(major)
-	binaries, err := pgserver.Find(version)
+	dir := filepath.Join(d.front.Dir, "databases", account, id)
+	certificate, key, err := d.front.Authority.Issue(filepath.Join(d.front.Dir, "certificates", account, id))
 	if err != nil {
 		return err
 	}
-	server, err := pgserver.Start(ctx, pgserver.Options{
-		Binaries: binaries, Dir: filepath.Join(d.front.Dir, "databases", account, id),
-		Superuser: administrator, Password: randomHex(16),
-		Certificate: certificate, Key: key,
+	// The server runs as another user where we are root, who has to get here.
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	server, err := pgserver.Start(ctx, pgserver.Config{
+		Binaries: program, Dir: dir,
+		Superuser: administrator, CertFile: certificate, KeyFile: key,
 		HBA: []string{
-			"hostssl all " + administrator + " 127.0.0.1/32 scram-sha-256",
-			fmt.Sprintf(`hostssl all +rds_iam 127.0.0.1/32 ldap ldapserver=127.0.0.1 ldapport=%d`,
+			"hostnossl all all all reject",
+			"hostssl all " + administrator + "," + form.Get("MasterUsername") + " all scram-sha-256",
+			fmt.Sprintf("hostssl all +rds_iam all ldap ldapserver=127.0.0.1 ldapport=%d",
 				d.front.logins.Port()),
-			"hostssl all all 127.0.0.1/32 scram-sha-256",
 		},
-		Settings: map[string]string{"max_connections": "100"},
 	})
 	if err != nil {
 		return err
@@ -146,10 +148,35 @@ func (d *databases) create(ctx context.Context, account, id string, form url.Val
 	return nil
 }
 
+// binaries answers the folder of the server that comes closest to the wanted
+// version: the same major version, else the newest on this machine. Only servers
+// that can check a password with LDAP will do, see [iamlogin].
+func binaries(engineVersion string) (string, error) {
+	major, _, _ := strings.Cut(engineVersion, ".")
+	best := ""
+	for _, installed := range pgserver.Installed() {
+		program, err := os.ReadFile(filepath.Join(installed.Binaries, "postgres"))
+		if err != nil || !bytes.Contains(program, []byte("ldap_simple_bind")) {
+			continue
+		}
+		if strconv.Itoa(installed.Major) == major {
+			return installed.Binaries, nil
+		}
+		if best == "" {
+			best = installed.Binaries
+		}
+	}
+	if best == "" {
+		return "", errors.New("no PostgreSQL server built with LDAP is on this machine: install one " +
+			"(Debian: apt-get install postgresql; macOS: brew install postgresql@17)")
+	}
+	return best, nil
+}
+
 // provision makes the roles that a fresh database of RDS has.
 // See https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Roles.html.
 func provision(ctx context.Context, server *pgserver.Server, database, master, password string) error {
-	conn, err := pgx.Connect(ctx, server.URL("postgres"))
+	conn, err := pgx.Connect(ctx, server.URL()+"?sslmode=require")
 	if err != nil {
 		return fmt.Errorf("the new database does not let its administrator in: %w", err)
 	}
@@ -158,10 +185,7 @@ func provision(ctx context.Context, server *pgserver.Server, database, master, p
 	statements := []string{
 		"CREATE ROLE rds_superuser NOLOGIN",
 		"CREATE ROLE rds_iam NOLOGIN",
-		"CREATE ROLE rds_password NOLOGIN",
-		"GRANT pg_monitor, pg_signal_backend, rds_password TO rds_superuser WITH ADMIN OPTION",
-		"GRANT rds_iam TO rds_superuser WITH ADMIN OPTION",
-		"REVOKE rds_iam FROM rds_superuser",
+		"GRANT pg_monitor, pg_signal_backend TO rds_superuser WITH ADMIN OPTION",
 		"CREATE ROLE " + user + " LOGIN CREATEROLE CREATEDB PASSWORD " + literal(password),
 		"GRANT rds_superuser TO " + user,
 		"GRANT rds_iam TO " + user + " WITH ADMIN OPTION",
@@ -207,7 +231,7 @@ func (d *databases) listensOn(address string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, server := range d.running {
-		if net.JoinHostPort("127.0.0.1", strconv.Itoa(server.Port())) == address {
+		if server.Address() == address {
 			return true
 		}
 	}
@@ -242,6 +266,6 @@ func (d *databases) rewrite(account string, body []byte) []byte {
 			return element
 		}
 		element = hostElement.ReplaceAll(element, []byte("<${1}>127.0.0.1</"))
-		return portElement.ReplaceAll(element, fmt.Appendf(nil, "<Port>%d</Port>", server.Port()))
+		return portElement.ReplaceAll(element, fmt.Appendf(nil, "<Port>%d</Port>", server.Port))
 	})
 }

@@ -196,7 +196,7 @@ func (f *Front) authenticate(r *http.Request, body []byte) (signature, Identity,
 	k, ok := f.keys.find(signed.accessKeyID)
 	if !ok {
 		return signed, Identity{}, errors.New(
-			"InvalidClientTokenId: The security token included in the request is invalid.")
+			"InvalidClientTokenId: The security token included in the request is invalid")
 	}
 	if err := signed.verify(r, body, k); err != nil {
 		return signed, Identity{}, err

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -86,23 +87,28 @@ func start(f Function, key, code, logFile string, logs func(Function, string, st
 	i.process.Env = i.environment(listener.Addr().String(), code)
 	i.process.Stdout, i.process.Stderr = in, in
 	setProcessGroup(i.process)
-	err = i.process.Start()
-	_ = in.Close()
-	if err != nil {
-		_ = out.Close()
-		_ = i.server.Close()
-		return fail(err)
-	}
 	logged := make(chan struct{})
 	go func() {
 		defer close(logged)
 		i.copyLog(out)
 	}()
+	started := make(chan error)
 	go func() {
-		i.exitErr = i.process.Wait()
+		// The process dies with the thread that started it, so the thread stays.
+		runtime.LockOSThread()
+		err := i.process.Start()
+		_ = in.Close()
+		started <- err
+		if err == nil {
+			i.exitErr = i.process.Wait()
+		}
 		<-logged
 		close(i.exited)
 	}()
+	if err := <-started; err != nil {
+		_ = i.server.Close()
+		return fail(err)
+	}
 	return i, nil
 }
 

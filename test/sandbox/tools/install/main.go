@@ -1,0 +1,58 @@
+// Command install makes sure that what the sandbox needs is on this machine, and
+// says where it is. With a name it prints that one path alone, for scripts.
+//
+//	go run ./test/sandbox/tools/install [terraform|moto|postgres]
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+
+	"sym-postgres-quickstart/test/sandbox/pgserver"
+	"sym-postgres-quickstart/test/sandbox/tools"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, strings.Join(os.Args[1:], " ")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, only string) error {
+	for _, tool := range []struct {
+		name string
+		find func(context.Context) (string, error)
+	}{
+		{"terraform", tools.Terraform},
+		{"moto", tools.Moto},
+		{"postgres", func(ctx context.Context) (string, error) {
+			if err := tools.Postgres(ctx); err != nil {
+				return "", err
+			}
+			return pgserver.Installed()[0].Binaries, nil
+		}},
+	} {
+		if only != "" && only != tool.name {
+			continue
+		}
+		path, err := tool.find(ctx)
+		if err != nil {
+			return err
+		}
+		if only != "" {
+			fmt.Println(path)
+			return nil
+		}
+		fmt.Printf("%-10s %s\n", tool.name, path)
+	}
+	if only != "" {
+		return fmt.Errorf("there is no tool %q: terraform, moto and postgres are known", only)
+	}
+	return nil
+}
