@@ -1,0 +1,56 @@
+# Everything a person or CI runs here. `make` alone lists the targets.
+
+# The processor that the functions are built for: arm64 or amd64. Terraform's
+# variable `architecture` (arm64 or x86_64) has to say the same.
+ARCH ?= arm64
+
+STATICCHECK    := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+TFLINT         := github.com/terraform-linters/tflint@v0.64.0
+TERRAFORM_DOCS := github.com/terraform-docs/terraform-docs@v0.21.0
+
+TERRAFORM = $$(go run ./test/sandbox/tools/install terraform)
+MODULES   := $(sort $(dir $(wildcard modules/*/main.tf)))
+ROOTS     := $(MODULES) $(sort $(dir $(wildcard environments/*/main.tf)))
+SCRIPTS   := .ci/run
+
+.DEFAULT_GOAL := help
+.PHONY: help build sandbox test lint fmt docs clean
+
+help: ## List the targets.
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' \
+		$(MAKEFILE_LIST)
+
+build: ## Build the functions into functions/dist (ARCH=arm64 or amd64).
+	go run ./functions/build -arch $(ARCH)
+
+sandbox: ## Deploy to an AWS on this machine, and see one request from start to finish.
+	@mkdir -p .build && go build -o .build/story ./test/sandbox/story
+	@exec .build/story
+
+test: ## Run every suite: functions, sandbox, and the deployed whole.
+	go test -timeout 20m ./...
+
+lint: ## Check form and faults of Go, Terraform and shell.
+	@echo "gofmt"; test -z "$$(gofmt -l . | tee /dev/stderr)"
+	@echo "go vet"; go vet ./...
+	@echo "go mod tidy"; go mod tidy -diff
+	@echo "staticcheck"; go run $(STATICCHECK) ./...
+	@echo "terraform fmt"; $(TERRAFORM) fmt -check -diff -recursive
+	@echo "tflint"; go install $(TFLINT) && \
+		"$$(go env GOPATH)/bin/tflint" --recursive --config "$(CURDIR)/.tflint.hcl"
+	@echo "terraform-docs"; for m in $(MODULES); do \
+		go run $(TERRAFORM_DOCS) --output-check "$$m" >/dev/null || exit 1; done
+	@command -v shellcheck >/dev/null || { echo "shellcheck is missing:" \
+		"apt-get install shellcheck, or brew install shellcheck" >&2; exit 1; }
+	@echo "shellcheck"; shellcheck $(SCRIPTS)
+	@echo "Clean."
+
+fmt: ## Bring Go and Terraform into form.
+	gofmt -w .
+	$(TERRAFORM) fmt -recursive
+
+docs: ## Write the inputs and outputs into each module's README.
+	@for m in $(MODULES); do go run $(TERRAFORM_DOCS) "$$m" || exit 1; done
+
+clean: ## Remove what was built.
+	rm -rf .build functions/dist
