@@ -1,0 +1,187 @@
+package database
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/feature/rds/auth"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/jackc/pgx/v5"
+)
+
+// rdsRoots are the root certificates of Amazon RDS in all regions, as published at
+// https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem. They are no part of a
+// system's own roots.
+//
+//go:embed rds-ca.pem
+var rdsRoots []byte
+
+// connectTimeout is the most that one attempt may take, in a deadline that is longer.
+const connectTimeout = 10 * time.Second
+
+// Connector opens connections.
+type Connector struct {
+	config   Config
+	settings *pgx.ConnConfig
+	aws      func() (aws.Config, error)
+}
+
+// NewConnector prepares connecting; it reaches neither AWS nor the database yet.
+func NewConnector(c Config) (*Connector, error) {
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	// The settings are put in place one by one, so that no connection string with a
+	// password in it is ever made, and none of libpq's variables has a say.
+	settings, err := pgx.ParseConfig("host=localhost sslmode=disable")
+	if err != nil {
+		return nil, fmt.Errorf("the settings of the connection cannot be made: %w", err)
+	}
+	settings.Host, settings.Port = c.Host, c.Port
+	settings.Database, settings.User = c.Database, c.User
+	settings.Fallbacks = nil
+	settings.ValidateConnect = nil
+	settings.RuntimeParams = map[string]string{}
+	if c.Application != "" {
+		settings.RuntimeParams["application_name"] = c.Application
+	}
+	settings.ConnectTimeout = connectTimeout
+	// Nothing is prepared, so that it works behind RDS Proxy and pgbouncer, which may run
+	// every transaction on another connection.
+	settings.DefaultQueryExecMode = pgx.QueryExecModeExec
+	settings.StatementCacheCapacity, settings.DescriptionCacheCapacity = 0, 0
+	if settings.TLSConfig, err = tlsConfig(c); err != nil {
+		return nil, err
+	}
+	return &Connector{config: c, settings: settings, aws: sync.OnceValues(loadAWS)}, nil
+}
+
+func loadAWS() (aws.Config, error) {
+	// Loaded once for the life of the process, so not by one invocation's deadline; its
+	// credentials renew themselves.
+	return config.LoadDefaultConfig(context.Background())
+}
+
+// Connect opens a connection with credentials fetched for it.
+func (c *Connector) Connect(ctx context.Context) (*pgx.Conn, error) {
+	settings := c.settings.Copy()
+	user, password, err := c.credentials(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if user != "" {
+		settings.User = user
+	}
+	settings.Password = password
+	return pgx.ConnectConfig(ctx, settings)
+}
+
+func (c *Connector) credentials(ctx context.Context) (user, password string, err error) {
+	if c.config.Auth == AuthPassword {
+		return "", c.config.Password, nil
+	}
+	cloud, err := c.aws()
+	if err != nil {
+		return "", "", CredentialsUnavailable{"AWS cannot be set up: " + lastLine(err)}
+	}
+	if c.config.Auth == AuthIAM {
+		endpoint := net.JoinHostPort(c.config.Host, strconv.Itoa(int(c.config.Port)))
+		token, err := auth.BuildAuthToken(
+			ctx, endpoint, cloud.Region, c.config.User, cloud.Credentials)
+		if err != nil {
+			return "", "", CredentialsUnavailable{
+				"a token to log in with cannot be made: " + lastLine(err)}
+		}
+		return "", token, nil
+	}
+	return Secret(ctx, secretsmanager.NewFromConfig(cloud), c.config.SecretARN)
+}
+
+// Secret reads the login of a database user from Secrets Manager. The user is empty where
+// the secret has none.
+func Secret(
+	ctx context.Context, client *secretsmanager.Client, arn string,
+) (user, password string, err error) {
+	secret, err := client.GetSecretValue(ctx,
+		&secretsmanager.GetSecretValueInput{SecretId: aws.String(arn)})
+	if err != nil {
+		return "", "", CredentialsUnavailable{
+			fmt.Sprintf("the secret %s cannot be read: %s", arn, lastLine(err))}
+	}
+	user, password, ok := parseSecret(aws.ToString(secret.SecretString))
+	if !ok {
+		return "", "", CredentialsUnavailable{fmt.Sprintf("the secret %s has no password: it "+
+			`has to be {"username": …, "password": …} or a bare password`, arn)}
+	}
+	return user, password, nil
+}
+
+// parseSecret takes RDS's form of a secret, or a bare password.
+func parseSecret(text string) (user, password string, ok bool) {
+	if !strings.HasPrefix(strings.TrimSpace(text), "{") {
+		return "", text, text != ""
+	}
+	var login struct {
+		Username string `json:"username"`
+		Password string `json:"password"`
+	}
+	err := json.Unmarshal([]byte(text), &login)
+	return login.Username, login.Password, err == nil && login.Password != ""
+}
+
+// tlsConfig is nil where TLS is switched off.
+func tlsConfig(c Config) (*tls.Config, error) {
+	if c.SSLMode == SSLDisable {
+		return nil, nil
+	}
+	settings := &tls.Config{ServerName: c.Host, MinVersion: tls.VersionTLS12}
+	if c.SSLMode == SSLRequire {
+		settings.InsecureSkipVerify = true // The mode's meaning: encrypted, to whomever.
+		return settings, nil
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool() // A system without roots of its own still has RDS's.
+	}
+	if !roots.AppendCertsFromPEM(rdsRoots) {
+		return nil, fmt.Errorf("the root certificates of RDS are damaged")
+	}
+	if c.RootCert != "" {
+		pem, err := os.ReadFile(c.RootCert)
+		if err != nil {
+			return nil, fmt.Errorf("PG_SSLROOTCERT cannot be read: %w", err)
+		}
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("PG_SSLROOTCERT is %s, which has no certificate", c.RootCert)
+		}
+	}
+	settings.RootCAs = roots
+	if c.SSLMode == SSLVerifyCA {
+		// Go checks the name and the chain together or not at all, so the chain is checked
+		// here; see the example of tls.Config's VerifyConnection.
+		settings.InsecureSkipVerify = true
+		settings.VerifyConnection = func(state tls.ConnectionState) error {
+			intermediates := x509.NewCertPool()
+			for _, certificate := range state.PeerCertificates[1:] {
+				intermediates.AddCert(certificate)
+			}
+			_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
+				Roots: roots, Intermediates: intermediates,
+			})
+			return err
+		}
+	}
+	return settings, nil
+}
