@@ -18,7 +18,23 @@ import moto.stepfunctions.parser.models as engine
 
 engine.copy = types.SimpleNamespace(deepcopy=copy.copy, copy=copy.copy)
 
-from moto.server import main  # noqa: E402  (after the patch)
+# DynamoDB's writes are atomic and moto's are not: its threads check conditions
+# and write in between each other, and a cancelled transaction puts back the
+# whole table as it was, with what others wrote meanwhile. One at a time, then.
+from moto.dynamodb.responses import DynamoHandler  # noqa: E402
+
+call_action = DynamoHandler.call_action
+one_at_a_time = threading.Lock()
+
+
+def call_action_alone(self: DynamoHandler):
+    with one_at_a_time:
+        return call_action(self)
+
+
+DynamoHandler.call_action = call_action_alone
+
+from moto.server import main  # noqa: E402  (after the patches)
 
 
 def exit_with_parent() -> None:

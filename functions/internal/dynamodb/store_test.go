@@ -1,0 +1,129 @@
+package dynamodb
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sym-postgres-quickstart/functions/internal/request"
+	"sym-postgres-quickstart/functions/internal/request/requesttest"
+	"sym-postgres-quickstart/test/sandbox/moto"
+)
+
+// TestStore runs the suite of every store against DynamoDB as moto keeps it.
+func TestStore(t *testing.T) {
+	server, err := moto.Start(t.Context(), moto.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = server.Close() })
+	client := clientFor(server.URL())
+	createTable(t, client)
+	requesttest.TestStore(t, New(client, "requests"))
+}
+
+// createTable makes the table as modules/sym-runtime does.
+func createTable(t *testing.T, client *dynamodb.Client) {
+	t.Helper()
+	attribute := func(name string) types.AttributeDefinition {
+		return types.AttributeDefinition{
+			AttributeName: &name, AttributeType: types.ScalarAttributeTypeS,
+		}
+	}
+	keys := func(hash, sort string) []types.KeySchemaElement {
+		return []types.KeySchemaElement{
+			{AttributeName: &hash, KeyType: types.KeyTypeHash},
+			{AttributeName: &sort, KeyType: types.KeyTypeRange},
+		}
+	}
+	_, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
+		TableName: aws.String("requests"),
+		AttributeDefinitions: []types.AttributeDefinition{
+			attribute("pk"), attribute("sk"), attribute("kind"), attribute("created_at"),
+		},
+		KeySchema: keys("pk", "sk"),
+		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
+			IndexName:  aws.String("by_created"),
+			KeySchema:  keys("kind", "created_at"),
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
+		}},
+		BillingMode: types.BillingModePayPerRequest,
+	})
+	require.NoError(t, err)
+}
+
+// TestContention has a DynamoDB that cancels transactions since they met others, as the real
+// one does and moto does not.
+func TestContention(t *testing.T) {
+	const conflict = `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+		"CancellationReasons":[{"Code":"TransactionConflict"},{"Code":"None"}]}`
+	const refused = `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+		"CancellationReasons":[{"Code":"ConditionalCheckFailed"},{"Code":"None"}]}`
+	tests := []struct {
+		name    string
+		answers []string // the last is repeated; an empty one is a success
+		calls   int32
+		check   func(t *testing.T, err error)
+	}{
+		{"wins after some tries", []string{conflict, conflict, ""}, 3,
+			func(t *testing.T, err error) { assert.NoError(t, err) }},
+		{"loses after a try", []string{conflict, refused}, 2,
+			func(t *testing.T, err error) { assert.ErrorIs(t, err, request.ErrConflict) }},
+		{"gives up", []string{conflict}, attempts,
+			func(t *testing.T, err error) {
+				unavailable, ok := errors.AsType[*StoreUnavailable](err)
+				require.True(t, ok, "%v", err)
+				assert.NotErrorIs(t, unavailable, request.ErrConflict)
+			}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var calls atomic.Int32
+			server := httptest.NewServer(http.HandlerFunc(
+				func(w http.ResponseWriter, _ *http.Request) {
+					n := int(calls.Add(1))
+					answer := test.answers[min(n, len(test.answers))-1]
+					w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+					if answer == "" {
+						_, _ = w.Write([]byte(`{}`))
+						return
+					}
+					w.WriteHeader(http.StatusBadRequest)
+					_, _ = w.Write([]byte(answer))
+				}))
+			defer server.Close()
+			store := New(clientFor(server.URL), "requests")
+			first := requesttest.New(time.Now())
+			test.check(t, store.Apply(t.Context(), first.Request.Change(request.Denied,
+				request.Act{At: time.Now()})))
+			assert.Equal(t, test.calls, calls.Load())
+		})
+	}
+}
+
+// TestUnreachable checks that an outage has the name that the state machine knows.
+func TestUnreachable(t *testing.T) {
+	store := New(clientFor("http://127.0.0.1:1"), "requests")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	_, err := store.Get(ctx, "x")
+	_, ok := errors.AsType[*StoreUnavailable](err)
+	assert.True(t, ok, "%T: %v", err, err)
+}
+
+func clientFor(url string) *dynamodb.Client {
+	return dynamodb.New(dynamodb.Options{
+		Region:       "us-east-1",
+		BaseEndpoint: &url,
+		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
+}

@@ -1,0 +1,148 @@
+// Package requesttest has what tests of the Runtime need in place of AWS: a store in memory,
+// which passes the same suite as the real one, and workflows that remember what they were
+// told.
+package requesttest
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"sync"
+
+	"sym-postgres-quickstart/functions/internal/request"
+)
+
+// Memory is a store in memory. It keeps what DynamoDB keeps: each write is whole, one after
+// the other, and a transition does not touch the tokens.
+type Memory struct {
+	// Fail, if set, is asked before every operation; its error is the operation's. A test may
+	// also use it to let something happen at that moment.
+	Fail func(operation string) error
+
+	mu       sync.Mutex
+	requests map[string]request.Request
+	records  map[string][]request.Record
+}
+
+// NewMemory makes an empty store.
+func NewMemory() *Memory {
+	return &Memory{
+		requests: map[string]request.Request{}, records: map[string][]request.Record{},
+	}
+}
+
+func (m *Memory) fail(operation string) error {
+	if m.Fail == nil {
+		return nil
+	}
+	return m.Fail(operation)
+}
+
+// Create implements [request.Store].
+func (m *Memory) Create(_ context.Context, change request.Change) error {
+	if err := m.fail("create"); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, exists := m.requests[change.Request.ID]; exists {
+		return request.ErrConflict
+	}
+	m.write(change)
+	return nil
+}
+
+// Apply implements [request.Store].
+func (m *Memory) Apply(_ context.Context, change request.Change) error {
+	if err := m.fail("apply"); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	current := m.requests[change.Request.ID]
+	if current.State != change.Record.From || current.Version != change.Request.Version-1 {
+		return request.ErrConflict
+	}
+	change.Request.AskToken, change.Request.HoldToken = current.AskToken, current.HoldToken
+	m.write(change)
+	return nil
+}
+
+func (m *Memory) write(change request.Change) {
+	id := change.Request.ID
+	m.requests[id] = change.Request
+	m.records[id] = append(m.records[id], change.Record)
+}
+
+// Get implements [request.Store].
+func (m *Memory) Get(_ context.Context, id string) (request.Request, error) {
+	if err := m.fail("get"); err != nil {
+		return request.Request{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, exists := m.requests[id]
+	if !exists {
+		return request.Request{}, request.ErrNotFound
+	}
+	return r, nil
+}
+
+// Records implements [request.Store].
+func (m *Memory) Records(_ context.Context, id string) ([]request.Record, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.records[id]), m.fail("records")
+}
+
+// List implements [request.Store].
+func (m *Memory) List(_ context.Context, q request.Query) (request.Page, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found []request.Request
+	for _, r := range m.requests {
+		if q.State == "" || q.State == r.State {
+			found = append(found, r)
+		}
+	}
+	slices.SortFunc(found, func(a, b request.Request) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
+	})
+	start, err := 0, error(nil)
+	if q.Next != "" {
+		if start, err = strconv.Atoi(q.Next); err != nil {
+			return request.Page{}, request.ErrInvalidNext
+		}
+	}
+	found = found[min(start, len(found)):]
+	if len(found) <= q.Limit {
+		return request.Page{Requests: found}, nil
+	}
+	return request.Page{Requests: found[:q.Limit], Next: strconv.Itoa(start + q.Limit)}, nil
+}
+
+// StoreAskToken keeps the token of the wait for a decision.
+func (m *Memory) StoreAskToken(_ context.Context, id, token string) (request.Request, error) {
+	return m.token(id, func(r *request.Request) { r.AskToken = token })
+}
+
+// StoreHoldToken keeps the token of the wait for the end.
+func (m *Memory) StoreHoldToken(_ context.Context, id, token string) (request.Request, error) {
+	return m.token(id, func(r *request.Request) { r.HoldToken = token })
+}
+
+func (m *Memory) token(id string, set func(*request.Request)) (request.Request, error) {
+	if err := m.fail("token"); err != nil {
+		return request.Request{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, exists := m.requests[id]
+	if !exists {
+		return request.Request{}, request.ErrNotFound
+	}
+	set(&r)
+	m.requests[id] = r
+	return r, nil
+}

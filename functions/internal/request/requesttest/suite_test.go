@@ -1,0 +1,5 @@
+package requesttest
+
+import "testing"
+
+func TestMemory(t *testing.T) { TestStore(t, NewMemory()) }
