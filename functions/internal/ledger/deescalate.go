@@ -16,11 +16,7 @@ import (
 func (l *Ledger) Deescalate(ctx context.Context, run string) (event.Deescalated, error) {
 	answer := event.Deescalated{Run: run}
 	err := l.do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-		// If the connection is lost after the COMMIT and this is run again, the first
-		// time's change is still this call's.
-		changed := answer.Changed
 		answer, err = deescalate(ctx, conn, run)
-		answer.Changed = answer.Changed || changed
 		return err
 	})
 	if err != nil {

@@ -87,7 +87,7 @@ const escalateSituation = `
 		coalesce(pg_has_role(current_user, r.oid, 'MEMBER WITH ADMIN OPTION'), false),
 		coalesce(pg_has_role(r.oid, u.oid, 'MEMBER'), false),
 		sym.danger(r.oid)::text,
-		coalesce(m.ours, false), coalesce(m.from_runs, false), coalesce(m.foreign_, false),
+		coalesce(m.ours, false), coalesce(m.from_runs, false), coalesce(m.others, false),
 		current_setting('server_version_num')::integer / 10000
 	FROM pg_namespace n
 	LEFT JOIN pg_roles u ON u.rolname = $2::name
@@ -95,7 +95,7 @@ const escalateSituation = `
 	LEFT JOIN sym.grants g ON g.run = $1
 	LEFT JOIN LATERAL (
 		SELECT bool_or(by.us) AS ours, bool_or(by.a_run) AS from_runs,
-			bool_or(NOT by.us AND NOT by.a_run) AS foreign_
+			bool_or(NOT by.us AND NOT by.a_run) AS others
 		FROM pg_auth_members member, LATERAL (
 			SELECT member.grantor = (SELECT oid FROM pg_roles WHERE rolname = current_user) AS us,
 				EXISTS (SELECT FROM sym.grants o WHERE o.user_oid = u.oid AND o.role_oid = r.oid

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"regexp"
 	"time"
 )
 
@@ -93,9 +94,15 @@ func (s *Service) flowOf(ctx context.Context, r Request) (Flow, error) {
 	return flow, err
 }
 
+// looksLikeID keeps from the store what it would take for a fault instead of an id.
+var looksLikeID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+
 // get reads a request for a person.
 func (s *Service) get(ctx context.Context, id string) (Request, error) {
-	r, err := s.Store.Get(ctx, id)
+	r, err := Request{}, ErrNotFound
+	if looksLikeID.MatchString(id) {
+		r, err = s.Store.Get(ctx, id)
+	}
 	if errors.Is(err, ErrNotFound) {
 		return Request{}, fail(NotFound, "There is no request %s. Look at the list of requests "+
 			"for its id.", quote(id))
