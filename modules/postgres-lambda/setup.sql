@@ -155,7 +155,7 @@ CREATE INDEX IF NOT EXISTS grants_with_sessions ON sym.grants (revoked_at)
 -- address changes, or a user passes to somebody else, change or delete the row by hand.
 CREATE TABLE IF NOT EXISTS sym.users (
     username name PRIMARY KEY,
-    email    text NOT NULL CHECK (email = lower(email))
+    email    text NOT NULL
 );
 
 -- A role by its name, or by its number where it was renamed; NULL where it was dropped.

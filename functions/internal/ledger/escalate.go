@@ -211,7 +211,7 @@ func (s situation) refuse(request Request) error {
 	case !s.userIsLogin:
 		return event.Refuse(event.UserRefused,
 			"%q is a group in the database, and a role is only given to one person.", user)
-	case s.owner != nil && *s.owner != request.Requester:
+	case s.owner != nil && !strings.EqualFold(*s.owner, request.Requester):
 		return event.Refuse(event.UserTaken,
 			"The database user %q belongs to %s, so that %s cannot be given a role as that "+
 				"user. A database administrator can assign another.",

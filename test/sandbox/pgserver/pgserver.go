@@ -65,6 +65,7 @@ type Server struct {
 	// Major is the version, such as 18.
 	Major int
 
+	tls       bool
 	process   *os.Process
 	exited    chan struct{}
 	temporary []string
@@ -93,6 +94,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	s := &Server{
 		Host: "127.0.0.1", Port: config.Port, Major: major,
 		Superuser: config.Superuser, Password: config.Password, Dir: config.Dir,
+		tls: config.CertFile != "",
 	}
 	if s.Superuser == "" {
 		s.Superuser = "postgres"
@@ -156,7 +158,10 @@ func (s *Server) URL() string { return s.URLFor(s.Superuser, s.Password, "postgr
 func (s *Server) URLFor(user, password, database string) string {
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(user, password),
-		Host: s.Address(), Path: "/" + database,
+		Host: s.Address(), Path: "/" + database, RawQuery: "sslmode=disable",
+	}
+	if s.tls {
+		u.RawQuery = "sslmode=require"
 	}
 	return u.String()
 }
