@@ -1,0 +1,73 @@
+# The same modules as in production, with an example database to grant roles
+# in, short durations, and nothing that keeps it from being destroyed again.
+
+locals {
+  name = "sym-${var.runtime_name}"
+}
+
+module "sym_runtime" {
+  source = "../../modules/sym-runtime"
+
+  architecture         = var.architecture
+  callers              = var.callers
+  deletion_protection  = false
+  error_channel        = var.error_channel
+  log_retention_days   = 7
+  package              = "${var.package_dir}/runtime.zip"
+  runtime_name         = var.runtime_name
+  safelist_account_ids = var.safelist_account_ids
+  secret_recovery_days = 0
+  slack_workspace_id   = var.slack_workspace_id
+  sym_account_ids      = var.sym_account_ids
+  sym_org_slug         = var.sym_org_slug
+  tags                 = var.tags
+}
+
+module "db" {
+  source = "../../modules/example-db"
+
+  architecture    = var.architecture
+  bastion_enabled = var.bastion_enabled
+  broker_user     = "sym_broker"
+  namespace       = "${var.db_namespace}-${var.runtime_name}"
+  package         = "${var.package_dir}/seed.zip"
+  tags            = var.tags
+}
+
+module "postgres_lambda" {
+  source = "../../modules/postgres-lambda"
+
+  architecture = var.architecture
+  auth         = "iam"
+  connection = {
+    database = module.db.database
+    host     = module.db.host
+    port     = module.db.port
+    user     = "sym_broker"
+  }
+  db_resource_id       = module.db.resource_id
+  error_topic_arn      = module.sym_runtime.error_topic_arn
+  log_retention_days   = 7
+  max_duration_seconds = max(var.pg_targets[*].max_duration...)
+  name                 = "${local.name}-postgres"
+  package              = "${var.package_dir}/postgres.zip"
+  roles                = var.pg_targets[*].role_name
+  secret_recovery_days = 0
+  security_group_ids   = [module.db.client_security_group_id]
+  subnet_ids           = module.db.private_subnet_ids
+  tags                 = var.tags
+}
+
+module "postgres_flow" {
+  source = "../../modules/postgres-flow"
+
+  allow_self_approval      = var.allow_self_approval
+  approval_timeout_seconds = var.approval_timeout_seconds
+  flow_name                = var.flow_name
+  flow_vars                = var.flow_vars
+  function_arn             = module.postgres_lambda.function_arn
+  log_retention_days       = 7
+  runtime                  = module.sym_runtime
+  tags                     = var.tags
+  targets                  = var.pg_targets
+}

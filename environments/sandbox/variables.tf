@@ -1,0 +1,154 @@
+variable "allow_self_approval" {
+  description = "Whether those who ask may approve it themselves."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "approval_timeout_seconds" {
+  description = "How long a request waits for a decision before it expires."
+  type        = number
+  default     = 900
+  nullable    = false
+}
+
+variable "architecture" {
+  description = "The instruction set that the functions were built for."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+}
+
+variable "aws_region" {
+  description = "The region that everything is put into."
+  type        = string
+  default     = "us-east-1"
+  nullable    = false
+}
+
+variable "bastion_enabled" {
+  description = "Whether there is a machine to reach the database through."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "callers" {
+  description = <<-EOT
+    Who a signed caller of the API is: the ARN of an IAM user or role to the
+    e-mail address of the one person who uses it.
+  EOT
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "db_namespace" {
+  description = "What the names of the example database begin with."
+  type        = string
+  default     = "sym"
+  nullable    = false
+}
+
+variable "error_channel" {
+  description = "The Slack channel for errors that need a human."
+  type        = string
+  default     = "#sym-errors"
+}
+
+variable "flow_name" {
+  description = <<-EOT
+    What the flow is called. The Lambda Connector is named after it: two
+    environments in one account need two names.
+  EOT
+  type        = string
+  default     = "postgres"
+  nullable    = false
+}
+
+variable "flow_vars" {
+  description = <<-EOT
+    `request_channel` is the Slack channel for requests, `approvers` a
+    comma-separated list of e-mail addresses.
+  EOT
+  type = object({
+    approvers       = optional(string, "")
+    request_channel = optional(string, "#access-requests")
+  })
+  default = {
+    approvers = "bob@example.com,carol@example.com"
+  }
+  nullable = false
+}
+
+variable "package_dir" {
+  description = "Where `make build` put the functions."
+  type        = string
+  default     = "../../functions/dist"
+  nullable    = false
+}
+
+variable "pg_targets" {
+  description = <<-EOT
+    The roles that people can ask for, and for how many seconds. The example
+    database has these two.
+  EOT
+  type = list(object({
+    default_duration = optional(number)
+    label            = optional(string)
+    max_duration     = optional(number, 3600)
+    role_name        = string
+  }))
+  default = [
+    { role_name = "readonly", label = "Read only" },
+    { role_name = "readwrite", label = "Read and write" },
+  ]
+  nullable = false
+}
+
+variable "runtime_name" {
+  description = <<-EOT
+    What the Runtime and all that belongs to it is called: small letters,
+    digits and hyphens.
+  EOT
+  type        = string
+  default     = "sandbox"
+  nullable    = false
+}
+
+variable "safelist_account_ids" {
+  description = "Other accounts whose /sym/ roles the Runtime may assume."
+  type        = set(string)
+  default     = []
+  nullable    = false
+}
+
+variable "slack_workspace_id" {
+  description = "The Slack workspace in which people ask."
+  type        = string
+  default     = null
+}
+
+variable "sym_account_ids" {
+  description = <<-EOT
+    Outside accounts that may assume the Runtime Connector too, with the
+    external id. None by default.
+  EOT
+  type        = set(string)
+  default     = []
+  nullable    = false
+}
+
+variable "sym_org_slug" {
+  description = "The short name of the organisation."
+  type        = string
+  default     = "sandbox"
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags for every resource."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

@@ -1,0 +1,49 @@
+# The Lambda Connector: the last hop of the chain, which the Runtime Connector
+# alone may take, and from which there is one function to call.
+
+locals {
+  # on-call becomes SymLambdaOnCall; IAM knows no spaces in a name.
+  connector_name = format(
+    "SymLambda%s",
+    replace(title(replace(var.flow_name, "/[-_]/", " ")), " ", "")
+  )
+}
+
+resource "aws_iam_role" "lambda_connector" {
+  name        = local.connector_name
+  path        = "/sym/"
+  description = "Calls the functions of the flow ${var.flow_name}."
+
+  max_session_duration = 3600
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "RuntimeConnector"
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Principal = { AWS = var.runtime.connector_role_arn }
+      }
+    ]
+  })
+
+  tags = var.tags
+}
+
+resource "aws_iam_role_policy" "lambda_connector" {
+  name = "connector"
+  role = aws_iam_role.lambda_connector.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "InvokeFunction"
+        Effect   = "Allow"
+        Action   = "lambda:InvokeFunction"
+        Resource = var.function_arn
+      }
+    ]
+  })
+}

@@ -1,0 +1,166 @@
+# The function that changes roles.
+
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/aws/lambda/${var.name}"
+  retention_in_days = var.log_retention_days
+  tags              = var.tags
+}
+
+resource "aws_iam_role" "this" {
+  name        = var.name
+  path        = "/sym/"
+  description = "What the function ${var.name} itself may do."
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "Lambda"
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Principal = { Service = "lambda.amazonaws.com" }
+      }
+    ]
+  })
+
+  tags = var.tags
+}
+
+resource "aws_iam_role_policy" "this" {
+  name = "function"
+  role = aws_iam_role.this.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        {
+          Sid      = "WriteLogs"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+          Resource = "${aws_cloudwatch_log_group.this.arn}:*"
+        },
+        {
+          Sid    = "LetLambdaJoinTheNetwork"
+          Effect = "Allow"
+          Action = local._network_actions
+          # Lambda makes the interfaces and names them, and most of these
+          # actions know no resource.
+          Resource = "*"
+        },
+        {
+          # The service needs the statement above, the code does not.
+          Sid      = "KeepTheCodeOutOfTheNetwork"
+          Effect   = "Deny"
+          Action   = local._network_actions
+          Resource = "*"
+          Condition = {
+            ArnEquals = { "lambda:SourceFunctionArn" = local.function_arn }
+          }
+        },
+      ],
+      var.auth != "secret" ? [] : [
+        {
+          Sid      = "ReadPassword"
+          Effect   = "Allow"
+          Action   = "secretsmanager:GetSecretValue"
+          Resource = aws_secretsmanager_secret.password[0].arn
+        }
+      ],
+      var.auth != "iam" ? [] : [
+        {
+          Sid    = "LogInToDatabase"
+          Effect = "Allow"
+          Action = "rds-db:connect"
+          Resource = format(
+            "arn:%s:rds-db:%s:%s:dbuser:%s/%s",
+            local.partition, local.region, local.account_id,
+            var.db_resource_id, var.connection.user
+          )
+        }
+      ]
+    )
+  })
+}
+
+locals {
+  _network_actions = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+    "ec2:UnassignPrivateIpAddresses",
+  ]
+}
+
+resource "aws_lambda_function" "this" {
+  function_name = var.name
+  description   = "Grants and revokes roles in ${var.connection.database}."
+  role          = aws_iam_role.this.arn
+
+  architectures    = [var.architecture]
+  filename         = var.package
+  handler          = "bootstrap"
+  memory_size      = 256
+  runtime          = "provided.al2023"
+  source_code_hash = filebase64sha256(var.package)
+  timeout          = 30
+
+  reserved_concurrent_executions = var.reserved_concurrency
+
+  environment {
+    variables = merge(
+      {
+        PG_AUTH          = var.auth
+        PG_DATABASE      = var.connection.database
+        PG_HOST          = var.connection.host
+        PG_MAX_DURATION  = tostring(var.max_duration_seconds)
+        PG_PORT          = tostring(var.connection.port)
+        PG_ROLES         = join(",", var.roles)
+        PG_SSLMODE       = var.sslmode
+        PG_USER          = var.connection.user
+        PG_USERNAME_FROM = var.username_from
+        PG_USERNAMES     = jsonencode(var.usernames)
+      },
+      var.auth != "secret" ? {} : {
+        PG_SECRET_ARN = aws_secretsmanager_secret.password[0].arn
+      }
+    )
+  }
+
+  # The group is there before the function, or Lambda would make its own
+  # without retention.
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.this.name
+  }
+
+  vpc_config {
+    security_group_ids = concat(
+      [aws_security_group.this.id], var.security_group_ids
+    )
+    subnet_ids = var.subnet_ids
+  }
+
+  tags = var.tags
+
+  depends_on = [aws_iam_role_policy.this]
+
+  lifecycle {
+    precondition {
+      condition     = var.auth != "iam" || var.db_resource_id != null
+      error_message = "To log in with auth = \"iam\" set db_resource_id."
+    }
+  }
+}
+
+# Only the sweep calls without waiting. A sweep that failed is not repeated:
+# the next one is due before a repetition would be.
+resource "aws_lambda_function_event_invoke_config" "this" {
+  function_name                = aws_lambda_function.this.function_name
+  maximum_event_age_in_seconds = 60
+  maximum_retry_attempts       = 0
+}

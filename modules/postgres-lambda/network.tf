@@ -1,0 +1,32 @@
+# The function takes no connections and makes two kinds: to the database, and
+# to AWS's own services.
+
+resource "aws_security_group" "this" {
+  name        = var.name
+  description = "The function ${var.name}"
+  vpc_id      = data.aws_subnet.first.vpc_id
+  tags        = merge(var.tags, { Name = var.name })
+}
+
+# Both go to any address: a database is known by its name, and so are AWS's
+# services where the network has no endpoints for them.
+
+resource "aws_vpc_security_group_egress_rule" "database" {
+  security_group_id = aws_security_group.this.id
+  description       = "To the database"
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "tcp"
+  from_port         = var.connection.port
+  to_port           = var.connection.port
+  tags              = var.tags
+}
+
+resource "aws_vpc_security_group_egress_rule" "services" {
+  security_group_id = aws_security_group.this.id
+  description       = "To AWS's services"
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  tags              = var.tags
+}

@@ -1,0 +1,29 @@
+output "function_arn" {
+  description = "The function that changes roles."
+  value       = aws_lambda_function.this.arn
+}
+
+output "function_name" {
+  description = "The function's name."
+  value       = aws_lambda_function.this.function_name
+}
+
+output "log_group_name" {
+  description = "The function's log group."
+  value       = aws_cloudwatch_log_group.this.name
+}
+
+output "role_arn" {
+  description = "The role that the function runs as."
+  value       = aws_iam_role.this.arn
+}
+
+output "secret_arn" {
+  description = "The secret that wants the password; null where auth is iam."
+  value       = one(aws_secretsmanager_secret.password[*].arn)
+}
+
+output "security_group_id" {
+  description = "The function's own security group, to let into the database."
+  value       = aws_security_group.this.id
+}

@@ -1,0 +1,10 @@
+# The password of the database user. Terraform makes the secret and never sees
+# its value: set it once, by hand or by whatever rotates it.
+resource "aws_secretsmanager_secret" "password" {
+  count = var.auth == "secret" ? 1 : 0
+
+  name                    = "${var.name}/password"
+  description             = "The password of ${var.connection.user}."
+  recovery_window_in_days = var.secret_recovery_days
+  tags                    = var.tags
+}

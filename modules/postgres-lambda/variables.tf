@@ -1,0 +1,255 @@
+variable "architecture" {
+  description = "The instruction set that the package was built for."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "The architecture is arm64 or x86_64."
+  }
+}
+
+variable "auth" {
+  description = <<-EOT
+    How the function logs in: `secret` with a password from Secrets Manager,
+    `iam` with a token of RDS.
+  EOT
+  type        = string
+  default     = "secret"
+  nullable    = false
+
+  validation {
+    condition     = contains(["iam", "secret"], var.auth)
+    error_message = "The function logs in with auth = \"secret\" or \"iam\"."
+  }
+}
+
+variable "connection" {
+  description = "The database, and the user that the function logs in as."
+  type = object({
+    database = optional(string, "postgres")
+    host     = string
+    port     = optional(number, 5432)
+    user     = string
+  })
+  nullable = false
+
+  validation {
+    condition     = try(length(trimspace(var.connection.host)) > 0, false)
+    error_message = "The connection needs the host of the database."
+  }
+
+  validation {
+    condition = (
+      var.connection.port >= 1 && var.connection.port <= 65535 &&
+      floor(var.connection.port) == var.connection.port
+    )
+    error_message = "The database's port is a number from 1 to 65535."
+  }
+
+  validation {
+    condition     = can(regex("^[^/*?$]{1,63}$", var.connection.user))
+    error_message = "The database user is 1 to 63 bytes without / * ? and $."
+  }
+}
+
+variable "db_resource_id" {
+  description = <<-EOT
+    The resource id of the RDS instance (`db-…`) or Aurora cluster
+    (`cluster-…`). Needed where auth is `iam`.
+  EOT
+  type        = string
+  default     = null
+}
+
+variable "error_topic_arn" {
+  description = "The SNS topic that the alarms go to."
+  type        = string
+  nullable    = false
+}
+
+variable "log_retention_days" {
+  description = "How many days CloudWatch keeps the log."
+  type        = number
+  default     = 90
+  nullable    = false
+}
+
+variable "max_duration_seconds" {
+  description = <<-EOT
+    The longest grant that the function makes, and the expiry of one that comes
+    without a duration.
+  EOT
+  type        = number
+  default     = 86400
+  nullable    = false
+
+  validation {
+    condition = (
+      var.max_duration_seconds > 0 && var.max_duration_seconds <= 2592000 &&
+      floor(var.max_duration_seconds) == var.max_duration_seconds
+    )
+    error_message = "The longest grant is from 1 second to 30 days, in seconds."
+  }
+}
+
+variable "name" {
+  description = "What the function and all that belongs to it is called."
+  type        = string
+  nullable    = false
+
+  validation {
+    # IAM allows 64 characters, and the sweep's role adds six.
+    condition     = can(regex("^[A-Za-z0-9_-]{1,58}$", var.name))
+    error_message = <<-EOT
+      The name has letters, digits, hyphens and underscores, and is not longer
+      than 58 characters.
+    EOT
+  }
+}
+
+variable "package" {
+  description = "The path of postgres.zip."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = fileexists(var.package)
+    error_message = "There is no ${var.package}: run `make build` first."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = <<-EOT
+    How many copies of the function run at most, each with one connection to
+    the database; -1 is no limit but the account's.
+  EOT
+  type        = number
+  default     = -1
+  nullable    = false
+}
+
+variable "roles" {
+  description = "The roles that the function may grant. It refuses all others."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.roles) > 0
+    error_message = "Name at least one role that the function may grant."
+  }
+
+  validation {
+    condition = alltrue([
+      # In base64 three bytes are four characters: 63 bytes are 84.
+      for role in var.roles :
+      role != "" && length(base64encode(role)) <= 84
+    ])
+    error_message = "A role's name in PostgreSQL is 1 to 63 bytes long."
+  }
+
+  validation {
+    condition = alltrue([
+      for role in var.roles : trimspace(role) == role && !strcontains(role, ",")
+    ])
+    error_message = <<-EOT
+      A role's name has no comma in it and no space at its beginning or end.
+    EOT
+  }
+}
+
+variable "secret_recovery_days" {
+  description = "How many days a deleted secret can be brought back; 0 is none."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition = (
+      var.secret_recovery_days == 0 ||
+      (var.secret_recovery_days >= 7 && var.secret_recovery_days <= 30)
+    )
+    error_message = "Secrets Manager keeps a deleted secret 0 or 7 to 30 days."
+  }
+}
+
+variable "security_group_ids" {
+  description = "Security groups of the function beside its own."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "sslmode" {
+  description = "How much the function asks of the database's certificate."
+  type        = string
+  default     = "verify-full"
+  nullable    = false
+
+  validation {
+    condition = contains(
+      ["require", "verify-ca", "verify-full"], var.sslmode
+    )
+    error_message = "The sslmode is verify-full, verify-ca or require."
+  }
+}
+
+variable "subnet_ids" {
+  description = "The subnets that the function runs in, all of one network."
+  type        = list(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.subnet_ids) > 0
+    error_message = "Name at least one subnet from which the database is seen."
+  }
+}
+
+variable "sweep_rate" {
+  description = "How often what has expired is swept up."
+  type        = string
+  default     = "rate(1 minute)"
+  nullable    = false
+
+  validation {
+    condition = can(regex(
+      "^rate\\((1 minute|([2-9]|[1-5][0-9]|60) minutes)\\)$", var.sweep_rate
+    ))
+    error_message = "The sweep_rate is rate(1 minute) to rate(60 minutes)."
+  }
+}
+
+variable "tags" {
+  description = "Tags for every resource."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "username_from" {
+  description = <<-EOT
+    What of a person's e-mail address is their database user: its `local_part`
+    with hyphens turned to underscores, or the whole `email`.
+  EOT
+  type        = string
+  default     = "local_part"
+  nullable    = false
+
+  validation {
+    condition     = contains(["email", "local_part"], var.username_from)
+    error_message = "The username_from is local_part or email."
+  }
+}
+
+variable "usernames" {
+  description = "E-mail address to database user, for those who differ."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(distinct(values(var.usernames))) == length(var.usernames)
+    error_message = "Two addresses in usernames share one database user."
+  }
+}

@@ -1,0 +1,83 @@
+# The HTTP API. Every route is authorised by IAM: API Gateway checks the
+# caller's signature, and who they are reaches the function with the event.
+
+locals {
+  routes = toset([
+    "GET /flows",
+    "GET /requests",
+    "GET /requests/{id}",
+    "POST /requests",
+    "POST /requests/{id}/approve",
+    "POST /requests/{id}/deny",
+    "POST /requests/{id}/revoke",
+  ])
+}
+
+resource "aws_apigatewayv2_api" "this" {
+  name          = local.name
+  description   = "Requests for access, and the decisions on them."
+  protocol_type = "HTTP"
+  tags          = var.tags
+}
+
+resource "aws_apigatewayv2_integration" "runtime" {
+  api_id                 = aws_apigatewayv2_api.this.id
+  integration_type       = "AWS_PROXY"
+  integration_uri        = aws_lambda_function.runtime.invoke_arn
+  payload_format_version = "2.0"
+}
+
+resource "aws_apigatewayv2_route" "this" {
+  for_each = local.routes
+
+  api_id             = aws_apigatewayv2_api.this.id
+  authorization_type = "AWS_IAM"
+  route_key          = each.key
+  target             = "integrations/${aws_apigatewayv2_integration.runtime.id}"
+}
+
+# Groups below /aws/vendedlogs/ share one resource policy; others each add to
+# a policy of limited size, which one day is full.
+resource "aws_cloudwatch_log_group" "api" {
+  name              = "/aws/vendedlogs/apigateway/${local.name}"
+  retention_in_days = var.log_retention_days
+  tags              = var.tags
+}
+
+resource "aws_apigatewayv2_stage" "default" {
+  api_id      = aws_apigatewayv2_api.this.id
+  name        = "$default"
+  auto_deploy = true
+
+  access_log_settings {
+    destination_arn = aws_cloudwatch_log_group.api.arn
+    format = jsonencode({
+      caller            = "$context.identity.userArn"
+      error             = "$context.error.message"
+      integration_error = "$context.integrationErrorMessage"
+      ip                = "$context.identity.sourceIp"
+      request_id        = "$context.requestId"
+      response_length   = "$context.responseLength"
+      route             = "$context.routeKey"
+      status            = "$context.status"
+      time              = "$context.requestTime"
+    })
+  }
+
+  # People ask, not machines. What is above this is a loop or an attack.
+  default_route_settings {
+    throttling_burst_limit = 50
+    throttling_rate_limit  = 25
+  }
+
+  tags = var.tags
+}
+
+resource "aws_lambda_permission" "api" {
+  statement_id  = "HttpApi"
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.runtime.function_name
+  principal     = "apigateway.amazonaws.com"
+  # Any stage, any route, of this API only.
+  source_arn = "${aws_apigatewayv2_api.this.execution_arn}/*/*"
+}

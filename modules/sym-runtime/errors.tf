@@ -1,0 +1,95 @@
+# Where everything that needs a human goes: the workflow's alarm, CloudWatch's
+# alarms, the Runtime's own errors. Subscribe an address or a pager to it.
+
+# A key of our own, since CloudWatch may not use the one that AWS manages.
+resource "aws_kms_key" "errors" {
+  description             = "Encrypts the errors of the ${var.runtime_name} Runtime."
+  deletion_window_in_days = 7
+  enable_key_rotation     = true
+
+  # In a key's own policy the resource "*" is that key.
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "AdministerThroughIam"
+        Effect    = "Allow"
+        Action    = "kms:*"
+        Resource  = "*"
+        Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
+      },
+      {
+        Sid       = "AlarmsPublish"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
+        Resource  = "*"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Condition = {
+          StringEquals = { "aws:SourceAccount" = local.account_id }
+        }
+      },
+      {
+        # Whoever may publish to a topic here may use the key for it, and for
+        # nothing else: so roles need no permission on the key.
+        Sid       = "PublishersThroughSns"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
+        Resource  = "*"
+        Principal = { AWS = "*" }
+        Condition = {
+          StringEquals = {
+            "kms:CallerAccount" = local.account_id
+            "kms:ViaService"    = "sns.${local.region}.amazonaws.com"
+          }
+        }
+      }
+    ]
+  })
+
+  tags = var.tags
+}
+
+resource "aws_sns_topic" "errors" {
+  name              = "${local.name}-errors"
+  kms_master_key_id = aws_kms_key.errors.arn
+  tags              = var.tags
+}
+
+resource "aws_sns_topic_policy" "errors" {
+  arn = aws_sns_topic.errors.arn
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "AlarmsPublish"
+        Effect    = "Allow"
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.errors.arn
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Condition = {
+          StringEquals = { "aws:SourceAccount" = local.account_id }
+        }
+      }
+    ]
+  })
+}
+
+resource "aws_cloudwatch_metric_alarm" "runtime_errors" {
+  alarm_name        = "${local.name}-runtime-errors"
+  alarm_description = "The Runtime function failed. Its log says why."
+  alarm_actions     = [aws_sns_topic.errors.arn]
+
+  namespace   = "AWS/Lambda"
+  metric_name = "Errors"
+  dimensions  = { FunctionName = aws_lambda_function.runtime.function_name }
+  statistic   = "Sum"
+  period      = 60
+
+  comparison_operator = "GreaterThanThreshold"
+  evaluation_periods  = 1
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+
+  tags = var.tags
+}

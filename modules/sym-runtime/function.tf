@@ -1,0 +1,163 @@
+# The Runtime function: the HTTP API and every step of the workflow.
+
+resource "aws_cloudwatch_log_group" "runtime" {
+  name              = "/aws/lambda/${local.name}-runtime"
+  retention_in_days = var.log_retention_days
+  tags              = var.tags
+}
+
+resource "aws_iam_role" "runtime" {
+  name        = "${local.name}-runtime"
+  path        = "/sym/"
+  description = "What the ${var.runtime_name} Runtime function itself may do."
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "Lambda"
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Principal = { Service = "lambda.amazonaws.com" }
+      }
+    ]
+  })
+
+  tags = var.tags
+}
+
+resource "aws_iam_role_policy" "runtime" {
+  name = "runtime"
+  role = aws_iam_role.runtime.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "WriteLogs"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.runtime.arn}:*"
+      },
+      {
+        Sid    = "KeepRequests"
+        Effect = "Allow"
+        # No DeleteItem and no Scan: a request, once made, stays.
+        Action = [
+          "dynamodb:ConditionCheckItem",
+          "dynamodb:GetItem",
+          "dynamodb:PutItem",
+          "dynamodb:Query",
+          "dynamodb:UpdateItem",
+        ]
+        Resource = [
+          aws_dynamodb_table.requests.arn,
+          "${aws_dynamodb_table.requests.arn}/index/by_created",
+        ]
+      },
+      {
+        Sid    = "ReadFlows"
+        Effect = "Allow"
+        Action = ["ssm:GetParameter", "ssm:GetParametersByPath"]
+        # Flows are added after the Runtime, below this path.
+        Resource = [
+          for suffix in ["", "/*"] : format(
+            "arn:%s:ssm:%s:%s:parameter%s%s", local.partition, local.region,
+            local.account_id, local.flows_path, suffix
+          )
+        ]
+      },
+      {
+        Sid    = "StartRequests"
+        Effect = "Allow"
+        Action = "states:StartExecution"
+        # Flows are added after the Runtime, under its own prefix.
+        Resource = format(
+          "arn:%s:states:%s:%s:stateMachine:%s", local.partition,
+          local.region, local.account_id, local.machine_pattern
+        )
+      },
+      {
+        Sid    = "FollowRequests"
+        Effect = "Allow"
+        Action = "states:DescribeExecution"
+        # An execution is named after its request.
+        Resource = format(
+          "arn:%s:states:%s:%s:execution:%s:*", local.partition,
+          local.region, local.account_id, local.machine_pattern
+        )
+      },
+      {
+        Sid    = "SignalRequests"
+        Effect = "Allow"
+        Action = ["states:SendTaskFailure", "states:SendTaskSuccess"]
+        # AWS checks these against the machine that gave out the task token.
+        Resource = format(
+          "arn:%s:states:%s:%s:stateMachine:%s", local.partition,
+          local.region, local.account_id, local.machine_pattern
+        )
+      },
+      {
+        Sid      = "ReportErrors"
+        Effect   = "Allow"
+        Action   = "sns:Publish"
+        Resource = aws_sns_topic.errors.arn
+      },
+      {
+        Sid      = "AssumeRuntimeConnector"
+        Effect   = "Allow"
+        Action   = "sts:AssumeRole"
+        Resource = aws_iam_role.runtime_connector.arn
+      }
+    ]
+  })
+}
+
+resource "aws_lambda_function" "runtime" {
+  function_name = "${local.name}-runtime"
+  description   = "Takes requests and decisions, and walks the role chain."
+  role          = aws_iam_role.runtime.arn
+
+  architectures    = [var.architecture]
+  filename         = var.package
+  handler          = "bootstrap"
+  memory_size      = 256
+  runtime          = "provided.al2023"
+  source_code_hash = filebase64sha256(var.package)
+
+  # Its own calls wait for the Postgres function, which has 30 seconds. The
+  # state machine waits longer than this for a step.
+  timeout = 60
+
+  environment {
+    variables = merge(
+      {
+        SYM_CALLERS               = jsonencode(var.callers)
+        SYM_ERROR_TOPIC_ARN       = aws_sns_topic.errors.arn
+        SYM_EXTERNAL_ID           = terraform_data.external_id.output
+        SYM_FLOWS_PATH            = local.flows_path
+        SYM_ORG_SLUG              = var.sym_org_slug
+        SYM_REQUEST_TABLE         = aws_dynamodb_table.requests.name
+        SYM_RUNTIME_CONNECTOR_ARN = aws_iam_role.runtime_connector.arn
+        SYM_RUNTIME_NAME          = var.runtime_name
+      },
+      var.error_channel == null ? {} : {
+        SYM_ERROR_CHANNEL = var.error_channel
+      },
+      var.slack_workspace_id == null ? {} : {
+        SYM_SLACK_WORKSPACE_ID = var.slack_workspace_id
+      }
+    )
+  }
+
+  # The group is there before the function, or Lambda would make its own
+  # without retention.
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.runtime.name
+  }
+
+  tags = var.tags
+
+  depends_on = [aws_iam_role_policy.runtime]
+}

@@ -1,0 +1,18 @@
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+data "aws_region" "current" {}
+
+locals {
+  # Every name in the account starts with this.
+  name = "sym-${var.runtime_name}"
+
+  # What a team's flows are called, and so what the Runtime may start.
+  flows_path      = "/sym/${var.runtime_name}/flows"
+  machine_pattern = "${local.name}-*"
+
+  account_id = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
+  region     = data.aws_region.current.name
+}

@@ -1,0 +1,59 @@
+output "api_endpoint" {
+  description = "The address of the HTTP API."
+  value       = aws_apigatewayv2_api.this.api_endpoint
+}
+
+output "connector_role_arn" {
+  description = "The Runtime Connector, which flows trust."
+  value       = aws_iam_role.runtime_connector.arn
+}
+
+output "connector_role_name" {
+  description = "The Runtime Connector's name."
+  value       = aws_iam_role.runtime_connector.name
+}
+
+output "error_topic_arn" {
+  description = "Where everything that needs a human is published."
+  value       = aws_sns_topic.errors.arn
+}
+
+output "external_id" {
+  description = "What whoever assumes the Runtime Connector must know."
+  value       = terraform_data.external_id.output
+}
+
+output "flows_path" {
+  description = "The path in Parameter Store below which flows are written."
+  value       = local.flows_path
+}
+
+output "function_arn" {
+  description = "The Runtime function."
+  value       = aws_lambda_function.runtime.arn
+}
+
+output "function_name" {
+  description = "The Runtime function's name."
+  value       = aws_lambda_function.runtime.function_name
+}
+
+output "function_role_arn" {
+  description = "The role that the Runtime function runs as."
+  value       = aws_iam_role.runtime.arn
+}
+
+output "request_table_name" {
+  description = "The table of requests and their audit records."
+  value       = aws_dynamodb_table.requests.name
+}
+
+output "runtime_name" {
+  description = "What the Runtime is called."
+  value       = var.runtime_name
+}
+
+output "shared_secret_arn" {
+  description = "The secret whose value is set by hand, outside Terraform."
+  value       = aws_secretsmanager_secret.shared.arn
+}

@@ -1,0 +1,9 @@
+# What the Runtime shares with the outside: Slack's tokens and signing secret.
+# Terraform makes the secret and never sees its value. The tag is what lets the
+# Runtime Connector read it.
+resource "aws_secretsmanager_secret" "shared" {
+  name                    = "${local.name}/shared"
+  description             = "Shared secrets of the ${var.runtime_name} Runtime."
+  recovery_window_in_days = var.secret_recovery_days
+  tags                    = merge(var.tags, { SymEnv = var.runtime_name })
+}
