@@ -140,8 +140,8 @@ func route(event events.APIGatewayV2HTTPRequest) (handle handler, id string, err
 		if len(methods) > 1 {
 			allowed = "GET and POST"
 		}
-		return nil, "", refuse(methodNotAllowed, "%.20q is not possible at %.100q. Use %s.",
-			method, path, allowed)
+		return nil, "", refuse(methodNotAllowed, "The method %.20q is not possible at %.100q. "+
+			"Use %s.", method, path, allowed)
 	}
 	return handle, id, nil
 }

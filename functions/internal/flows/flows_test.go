@@ -1,0 +1,108 @@
+package flows
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sym-postgres-quickstart/functions/internal/request"
+	"sym-postgres-quickstart/functions/internal/request/requesttest"
+	"sym-postgres-quickstart/test/sandbox/moto"
+)
+
+const flowJSON = `{"name":"postgres","label":"Postgres access",
+	"state_machine_arn":"arn:machine","lambda_connector_arn":"arn:connector",
+	"request_channel":"#access","approvers":["Bob@Example.com"," carol@example.com "],
+	"allow_self_approval":true,"approval_timeout_seconds":3600}`
+
+func targetJSON(name string) string {
+	return fmt.Sprintf(`{"name":%q,"label":"Read only","type":"postgres",
+		"settings":{"arn":"arn:function","role_name":"readonly"},
+		"default_duration_seconds":1800,"max_duration_seconds":3600}`, name)
+}
+
+func target(name string) request.Target {
+	return request.Target{
+		Name: name, Label: "Read only", Type: "postgres", FunctionARN: "arn:function",
+		RoleName: "readonly", DefaultDuration: 30 * time.Minute, MaxDuration: time.Hour,
+	}
+}
+
+// TestAssemble checks that one broken document does not take the others with it.
+func TestAssemble(t *testing.T) {
+	flows, errs := assemble(map[string]string{
+		"postgres":                   flowJSON,
+		"postgres/targets/p-one":     targetJSON("p-one"),
+		"postgres/targets/p-two":     targetJSON("p-two"),
+		"postgres/targets/p-three":   targetJSON("another"),
+		"postgres/targets/p-four":    `{"name":"p-four"`,
+		"postgres/targets/p-five":    `{"name":"p-five","settings":{"arn":"a","role_name":"r"}}`,
+		"nowhere/targets/p-one":      targetJSON("p-one"),
+		"misnamed":                   flowJSON,
+		"incomplete":                 `{"name":"incomplete","approval_timeout_seconds":1}`,
+		"incomplete/targets/p-three": targetJSON("p-three"),
+		"text":                       `postgres`,
+	})
+	assert.Equal(t, []request.Flow{{
+		Name: "postgres", Label: "Postgres access", StateMachineARN: "arn:machine",
+		LambdaConnector: "arn:connector", RequestChannel: "#access",
+		Approvers:         []string{"bob@example.com", "carol@example.com"},
+		AllowSelfApproval: true, ApprovalTimeout: time.Hour,
+		Targets: []request.Target{target("p-one"), target("p-two")},
+	}}, flows)
+	assert.Len(t, errs, 8)
+}
+
+// TestFlows reads more parameters than a page holds, and reads them again only after a while.
+func TestFlows(t *testing.T) {
+	server, err := moto.Start(t.Context(), moto.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = server.Close() })
+	client := ssm.New(ssm.Options{
+		Region:       "us-east-1",
+		BaseEndpoint: aws.String(server.URL()),
+		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
+	put := func(name, value string) {
+		_, err := client.PutParameter(t.Context(), &ssm.PutParameterInput{
+			Name: &name, Value: &value, Type: types.ParameterTypeString,
+		})
+		require.NoError(t, err)
+	}
+	put("/sym/main/flows/postgres", flowJSON)
+	put("/sym/other/flows/mysql", flowJSON)
+	for i := range 12 {
+		name := fmt.Sprintf("p-%02d", i)
+		put("/sym/main/flows/postgres/targets/"+name, targetJSON(name))
+	}
+
+	clock := requesttest.NewClock()
+	store := New(client, "/sym/main/flows/", clock.Now, slog.New(slog.DiscardHandler))
+	flows, err := store.Flows(t.Context())
+	require.NoError(t, err)
+	require.Len(t, flows, 1)
+	assert.Len(t, flows[0].Targets, 12)
+
+	put("/sym/main/flows/postgres/targets/p-99", targetJSON("p-99"))
+	flows, err = store.Flows(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, flows[0].Targets, 12, "still from the cache")
+	clock.Advance(CacheFor)
+	flows, err = store.Flows(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, flows[0].Targets, 13)
+
+	// An old configuration is not decided by once it cannot be read again.
+	clock.Advance(CacheFor)
+	require.NoError(t, server.Close())
+	_, err = store.Flows(t.Context())
+	assert.IsType(t, &ConfigurationUnavailable{}, err)
+}
