@@ -30,10 +30,12 @@ INSERT INTO orders (id, customer_id, item, amount, ordered_on) VALUES
     (5, 4, 'Pencils', 4.10, '2024-03-01'), (6, 4, 'Graph paper', 9.99, '2024-03-05')
 ON CONFLICT DO NOTHING;
 -- What people add comes after the rows that were given their numbers here.
-SELECT setval(pg_get_serial_sequence('customers', 'id'), greatest(max(id), 1)) AS customers
-FROM customers;
-SELECT setval(pg_get_serial_sequence('orders', 'id'), greatest(max(id), 1)) AS orders
-FROM orders;
+DO $$
+BEGIN
+    PERFORM setval(pg_get_serial_sequence('customers', 'id'), max(id)) FROM customers;
+    PERFORM setval(pg_get_serial_sequence('orders', 'id'), max(id)) FROM orders;
+END
+$$;
 
 DO $$
 DECLARE

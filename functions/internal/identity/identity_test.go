@@ -84,11 +84,12 @@ func TestPerson(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for name, table := range map[string]string{
-		"a list":       `["arn:aws:iam::111122223333:user/x"]`,
-		"no ARN":       `{"alice": "alice@example.com"}`,
-		"no address":   `{"arn:aws:iam::111122223333:user/x": "alice"}`,
-		"a group":      `{"arn:aws:iam::111122223333:group/x": "alice@example.com"}`,
-		"two for one":  `{"arn:aws:iam::111122223333:role/a/x": "a@example.com", "arn:aws:iam::111122223333:role/b/x": "b@example.com"}`,
+		"a list":     `["arn:aws:iam::111122223333:user/x"]`,
+		"no ARN":     `{"alice": "alice@example.com"}`,
+		"no address": `{"arn:aws:iam::111122223333:user/x": "alice"}`,
+		"a group":    `{"arn:aws:iam::111122223333:group/x": "alice@example.com"}`,
+		"two for one": `{"arn:aws:iam::111122223333:role/a/x": "a@example.com",
+			"arn:aws:iam::111122223333:role/b/x": "b@example.com"}`,
 		"a wildcard":   `{"*": "alice@example.com"}`,
 		"any session*": `{"arn:aws:sts::111122223333:assumed-role/x": "alice@example.com"}`,
 	} {

@@ -23,8 +23,9 @@ func (l *Ledger) Deescalate(ctx context.Context, run string) (event.Deescalated,
 		// What could be revoked may be revoked all the same; the repetition will tell.
 		return event.Deescalated{}, err
 	}
-	l.log.InfoContext(ctx, "revoked", "run", run, "user", answer.User, "role", answer.Role,
-		"changed", answer.Changed, "sessions_ended", answer.SessionsEnded,
+	l.log.Log(ctx, level(answer.Changed || answer.SessionsEnded > 0), "revoked", "run", run,
+		"user", answer.User, "role", answer.Role, "changed", answer.Changed,
+		"sessions_ended", answer.SessionsEnded,
 		"still_member_through", answer.StillMemberThrough)
 	return answer, nil
 }

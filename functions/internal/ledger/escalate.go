@@ -45,7 +45,7 @@ func (l *Ledger) Escalate(ctx context.Context, request Request) (event.Escalated
 	if err != nil {
 		return event.Escalated{}, err
 	}
-	l.log.InfoContext(ctx, "granted", "run", answer.Run, "user", answer.User,
+	l.log.Log(ctx, level(answer.Changed), "granted", "run", answer.Run, "user", answer.User,
 		"role", answer.Role, "requester", request.Requester, "reason", request.Reason,
 		"expires_at", answer.ExpiresAt, "changed", answer.Changed, "standing", answer.Standing)
 	return answer, nil

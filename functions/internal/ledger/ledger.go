@@ -43,6 +43,14 @@ func (l *Ledger) do(ctx context.Context, work func(context.Context, *pgx.Conn) e
 	}, work)
 }
 
+// level has repetitions out of the log unless somebody looks for them.
+func level(changed bool) slog.Level {
+	if changed {
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
+}
+
 // begin queues the start of a transaction that keeps within the deadline of the context,
 // and that the server ends by itself should this process stand still in the middle of it.
 func begin(ctx context.Context, batch *pgx.Batch) {

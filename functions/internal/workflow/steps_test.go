@@ -310,7 +310,9 @@ func TestEscalate(t *testing.T) {
 		}
 	})
 	t.Run("takes no other answer for a grant", func(t *testing.T) {
-		for _, body := range []string{`null`, `{}`, `"ok"`, `{"run":"another","expires_at":"2026-03-03T15:00:00Z"}`} {
+		for _, body := range []string{
+			`null`, `{}`, `"ok"`, `{"run":"another","expires_at":"2026-03-03T15:00:00Z"}`,
+		} {
 			m := newMachine(t, request.Approved)
 			m.function.answer = func(event.Event) (event.Answer, error) {
 				return event.Answer{Body: json.RawMessage(body)}, nil
