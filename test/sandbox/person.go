@@ -37,16 +37,21 @@ type Request struct {
 	Target    string    `json:"target"`
 	Requester string    `json:"requester"`
 	Reason    string    `json:"reason"`
+	Duration  int       `json:"duration"`
 	ExpiresAt time.Time `json:"expires_at"`
-	Message   string    `json:"message"`
-	Audit     []struct {
-		Actor  string    `json:"actor"`
-		Action string    `json:"action"`
-		At     time.Time `json:"at"`
-		To     string    `json:"to"`
-		Reason string    `json:"reason"`
-		Rule   string    `json:"rule"`
-	} `json:"audit"`
+	Failure   string    `json:"failure"`
+	Audit     []Record  `json:"audit"`
+}
+
+// Record is one transition of a request, as the API shows it.
+type Record struct {
+	From   string    `json:"from"`
+	To     string    `json:"to"`
+	Action string    `json:"action"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+	Rule   string    `json:"rule"`
 }
 
 // APIError is an error that the API answered.
@@ -97,7 +102,7 @@ func (p Person) Await(ctx context.Context, id, state string) (Request, error) {
 		}
 		switch r.State {
 		case "denied", "expired", "failed", "done":
-			return r, fmt.Errorf("the request %s is %s and will not be %s: %s", id, r.State, state, r.Message)
+			return r, fmt.Errorf("the request %s is %s and will not be %s: %s", id, r.State, state, r.Failure)
 		}
 		select {
 		case <-ctx.Done():

@@ -52,7 +52,7 @@ func (d *databases) serve(w http.ResponseWriter, r *http.Request, c call) {
 	if answer.ok() {
 		if err := d.follow(r.Context(), c, form, answer.body); err != nil {
 			d.front.Log.Error("database", "action", c.action, "error", err)
-			c.fail(w, http.StatusInternalServerError, "InternalFailure", err.Error())
+			c.fail(w, http.StatusBadRequest, "InvalidParameterValue", err.Error())
 			return
 		}
 		answer.body = d.rewrite(c.caller.Account, answer.body)
@@ -132,8 +132,7 @@ func (d *databases) create(ctx context.Context, account, id string, form url.Val
 		HBA: []string{
 			"hostnossl all all all reject",
 			"hostssl all " + administrator + "," + form.Get("MasterUsername") + " all scram-sha-256",
-			fmt.Sprintf("hostssl all +rds_iam all ldap ldapserver=127.0.0.1 ldapport=%d",
-				d.front.logins.Port()),
+			"hostssl all +rds_iam all " + d.front.logins.HBA(),
 		},
 	})
 	if err != nil {
@@ -176,7 +175,7 @@ func binaries(engineVersion string) (string, error) {
 // provision makes the roles that a fresh database of RDS has.
 // See https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Roles.html.
 func provision(ctx context.Context, server *pgserver.Server, database, master, password string) error {
-	conn, err := pgx.Connect(ctx, server.URL()+"?sslmode=require")
+	conn, err := pgx.Connect(ctx, server.URL())
 	if err != nil {
 		return fmt.Errorf("the new database does not let its administrator in: %w", err)
 	}

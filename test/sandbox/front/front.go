@@ -88,8 +88,9 @@ func New(o Options) (*Front, error) {
 	}
 	f := &Front{Options: o, moto: moto, keys: newKeyring()}
 	f.proxy = &httputil.ReverseProxy{
-		Rewrite:  func(p *httputil.ProxyRequest) { p.SetURL(moto); p.Out.Host = p.In.Host },
-		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
+		Rewrite:        func(p *httputil.ProxyRequest) { p.SetURL(moto); p.Out.Host = p.In.Host },
+		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
+		ModifyResponse: giveUp,
 	}
 	// moto's state machines call with this key, and with no other.
 	f.keys.add(
@@ -178,8 +179,8 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.apis.serveControl(w, r, c)
 	case c.service == "scheduler":
 		f.schedules.serve(w, r, c)
-	case c.action == "AWSStepFunctions.ValidateStateMachineDefinition":
-		validateStateMachine(w, c)
+	case c.service == "states":
+		f.states(w, r, c)
 	default:
 		f.forward(w, r, c)
 	}
@@ -208,6 +209,28 @@ func (f *Front) authenticate(r *http.Request, body []byte) (signature, Identity,
 func (f *Front) forward(w http.ResponseWriter, r *http.Request, c call) {
 	r.Header.Set("X-Moto-Account-Id", c.caller.Account)
 	f.proxy.ServeHTTP(w, r)
+}
+
+// giveUp turns moto's failures, which are what it does not have, into answers
+// that nobody tries again: AWS's clients repeat a 500 for as long as they may.
+func giveUp(response *http.Response) error {
+	if response.StatusCode != http.StatusInternalServerError {
+		return nil
+	}
+	kind := response.Request.Header.Get("X-Amz-Target")
+	_ = response.Body.Close()
+	body, err := json.Marshal(map[string]string{
+		"__type": "NotInSandbox", "message": "moto failed at this call; its log says why: " + kind,
+	})
+	if err != nil {
+		return err
+	}
+	response.StatusCode, response.Status = http.StatusBadRequest, "400 Bad Request"
+	response.Header = http.Header{
+		"Content-Type": {"application/x-amz-json-1.1"}, "X-Amzn-Errortype": {"NotInSandbox"},
+	}
+	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return nil
 }
 
 // forwardAndRead hands a call to moto and gives its answer back, for the front

@@ -3,8 +3,23 @@ package front
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 )
+
+// states answers what moto does not have of Step Functions, and Terraform asks
+// for.
+func (f *Front) states(w http.ResponseWriter, r *http.Request, c call) {
+	switch c.action {
+	case "AWSStepFunctions.ValidateStateMachineDefinition":
+		validateStateMachine(w, c)
+	case "AWSStepFunctions.ListStateMachineVersions":
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		_, _ = io.WriteString(w, `{"stateMachineVersions":[]}`)
+	default:
+		f.forward(w, r, c)
+	}
+}
 
 // validateStateMachine stands in for ValidateStateMachineDefinition, which moto
 // does not have and Terraform asks for at every plan. It finds what makes a

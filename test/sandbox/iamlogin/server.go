@@ -8,8 +8,10 @@ package iamlogin
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
@@ -39,6 +41,9 @@ const (
 	invalidCredentials = 49
 )
 
+// prefix stands before every user's name, since PostgreSQL asks for one.
+const prefix = "user="
+
 // maxMessage bounds what is read from a client; tokens are below 4 KiB.
 const maxMessage = 64 << 10
 
@@ -53,8 +58,12 @@ func Start(check Check) (*Server, error) {
 	return s, nil
 }
 
-// Port is where the server listens.
-func (s *Server) Port() int { return s.listener.Addr().(*net.TCPAddr).Port }
+// HBA is the authentication method, for a line of pg_hba.conf, that makes
+// PostgreSQL ask this server.
+func (s *Server) HBA() string {
+	return fmt.Sprintf("ldap ldapserver=127.0.0.1 ldapport=%d ldapprefix=%q",
+		s.listener.Addr().(*net.TCPAddr).Port, prefix)
+}
 
 // Close stops the server and ends every connection.
 func (s *Server) Close() error {
@@ -115,7 +124,8 @@ func credentials(bind *ber.Packet) (user, token string, err error) {
 	if len(bind.Children) != 3 || bind.Children[2].Tag != simple {
 		return "", "", errors.New("only a simple bind is known here")
 	}
-	user, ok := bind.Children[1].Value.(string)
+	name, _ := bind.Children[1].Value.(string)
+	user, ok := strings.CutPrefix(name, prefix)
 	if !ok {
 		return "", "", errors.New("the bind has no name")
 	}

@@ -276,6 +276,7 @@ func (s *Server) launch(
 	cmd.Stdout, cmd.Stderr = writer, writer
 
 	started := make(chan error)
+	logged := make(chan struct{})
 	s.exited = make(chan struct{})
 	go func() {
 		// The kernel sends the death signal when the starting thread ends, not when the
@@ -286,6 +287,7 @@ func (s *Server) launch(
 		started <- err
 		if err == nil {
 			_ = cmd.Wait() // How it exited is in its log.
+			<-logged
 		}
 		close(s.exited)
 	}()
@@ -298,6 +300,7 @@ func (s *Server) launch(
 	ready := make(chan struct{})
 	var tail tail
 	go func() {
+		defer close(logged)
 		defer logs.Close()
 		var once sync.Once
 		lines := bufio.NewScanner(logs)

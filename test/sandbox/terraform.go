@@ -1,0 +1,106 @@
+package sandbox
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Workdir is a folder in which Terraform deploys to the sandbox.
+type Workdir struct {
+	Dir     string
+	sandbox *Sandbox
+	vars    []string
+}
+
+// Workdir prepares to deploy the environment in dir, with variables.
+func (s *Sandbox) Workdir(dir string, variables map[string]string) *Workdir {
+	w := &Workdir{Dir: dir, sandbox: s}
+	for name, value := range variables {
+		w.vars = append(w.vars, "-var", name+"="+value)
+	}
+	return w
+}
+
+// Progress is how far an apply is.
+type Progress struct{ Done, Total int }
+
+var (
+	planned  = regexp.MustCompile(`^Plan: (\d+) to add`)
+	finished = regexp.MustCompile(`: Creation complete after`)
+)
+
+// Apply runs terraform init and apply. It tells progress of every resource that
+// is done.
+func (w *Workdir) Apply(ctx context.Context, progress func(Progress)) error {
+	if _, err := w.run(ctx, nil, "init", "-input=false", "-no-color"); err != nil {
+		return err
+	}
+	var p Progress
+	_, err := w.run(ctx, func(line string) {
+		if match := planned.FindStringSubmatch(line); match != nil {
+			p.Total, _ = strconv.Atoi(match[1])
+		} else if finished.MatchString(line) {
+			p.Done++
+			progress(p)
+		}
+	}, append([]string{"apply", "-auto-approve", "-input=false", "-no-color"}, w.vars...)...)
+	return err
+}
+
+// Deployment reads what was deployed.
+func (w *Workdir) Deployment(ctx context.Context) (Deployment, error) {
+	out, err := w.run(ctx, nil, "output", "-json", "-no-color")
+	if err != nil {
+		return Deployment{}, err
+	}
+	return ReadDeployment(out)
+}
+
+func (w *Workdir) run(ctx context.Context, each func(line string), args ...string) ([]byte, error) {
+	c := exec.CommandContext(ctx, w.sandbox.Terraform, args...)
+	c.Dir = w.Dir
+	c.Env = w.sandbox.Environ()
+	// Asked to stop, Terraform stops its provider, too; killed, it would not.
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
+	c.WaitDelay = 20 * time.Second
+	// A Ctrl-C is for us, who pass it on once.
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	var out, failure bytes.Buffer
+	c.Stderr = &failure
+	pipe, err := c.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	lines := bufio.NewReader(io.TeeReader(pipe, &out))
+	for {
+		line, err := lines.ReadString('\n')
+		if each != nil {
+			each(strings.TrimSuffix(line, "\n"))
+		}
+		if err != nil {
+			break
+		}
+	}
+	if err := c.Wait(); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, errors.Join(fmt.Errorf("terraform %s failed: %w", args[0], err),
+			errors.New(strings.TrimSpace(failure.String())))
+	}
+	return out.Bytes(), nil
+}
