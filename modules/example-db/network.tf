@@ -85,22 +85,22 @@ resource "aws_security_group" "client" {
 
 resource "aws_vpc_security_group_egress_rule" "client_database" {
   security_group_id            = aws_security_group.client.id
-  description                  = "To the database"
   referenced_security_group_id = aws_security_group.database.id
   ip_protocol                  = "tcp"
   from_port                    = aws_rds_cluster.this.port
   to_port                      = aws_rds_cluster.this.port
-  tags                         = var.tags
+
+  tags = merge(var.tags, { Name = "To the database" })
 }
 
 resource "aws_vpc_security_group_egress_rule" "client_endpoints" {
   security_group_id            = aws_security_group.client.id
-  description                  = "To the endpoints"
   referenced_security_group_id = aws_security_group.endpoints.id
   ip_protocol                  = "tcp"
   from_port                    = 443
   to_port                      = 443
-  tags                         = var.tags
+
+  tags = merge(var.tags, { Name = "To the endpoints" })
 }
 
 resource "aws_security_group" "database" {
@@ -112,12 +112,12 @@ resource "aws_security_group" "database" {
 
 resource "aws_vpc_security_group_ingress_rule" "database_client" {
   security_group_id            = aws_security_group.database.id
-  description                  = "From those in the client group"
   referenced_security_group_id = aws_security_group.client.id
   ip_protocol                  = "tcp"
   from_port                    = aws_rds_cluster.this.port
   to_port                      = aws_rds_cluster.this.port
-  tags                         = var.tags
+
+  tags = merge(var.tags, { Name = "From those in the client group" })
 }
 
 resource "aws_security_group" "endpoints" {
@@ -129,10 +129,10 @@ resource "aws_security_group" "endpoints" {
 
 resource "aws_vpc_security_group_ingress_rule" "endpoints_client" {
   security_group_id            = aws_security_group.endpoints.id
-  description                  = "From those in the client group"
   referenced_security_group_id = aws_security_group.client.id
   ip_protocol                  = "tcp"
   from_port                    = 443
   to_port                      = 443
-  tags                         = var.tags
+
+  tags = merge(var.tags, { Name = "From those in the client group" })
 }

@@ -149,11 +149,6 @@ resource "aws_lambda_function" "seed" {
     }
   }
 
-  logging_config {
-    log_format = "JSON"
-    log_group  = aws_cloudwatch_log_group.seed.name
-  }
-
   vpc_config {
     security_group_ids = [aws_security_group.client.id]
     subnet_ids         = aws_subnet.private[*].id
@@ -161,7 +156,11 @@ resource "aws_lambda_function" "seed" {
 
   tags = var.tags
 
-  depends_on = [aws_iam_role_policy.seed]
+  # Without its group there Lambda would make one itself, without retention.
+  depends_on = [
+    aws_cloudwatch_log_group.seed,
+    aws_iam_role_policy.seed,
+  ]
 }
 
 # Runs once, and again when the package (which holds the SQL) or the database

@@ -131,13 +131,6 @@ resource "aws_lambda_function" "this" {
     )
   }
 
-  # The group is there before the function, or Lambda would make its own
-  # without retention.
-  logging_config {
-    log_format = "JSON"
-    log_group  = aws_cloudwatch_log_group.this.name
-  }
-
   vpc_config {
     security_group_ids = concat(
       [aws_security_group.this.id], var.security_group_ids
@@ -147,7 +140,11 @@ resource "aws_lambda_function" "this" {
 
   tags = var.tags
 
-  depends_on = [aws_iam_role_policy.this]
+  # Without its group there Lambda would make one itself, without retention.
+  depends_on = [
+    aws_cloudwatch_log_group.this,
+    aws_iam_role_policy.this,
+  ]
 
   lifecycle {
     precondition {

@@ -13,20 +13,20 @@ resource "aws_security_group" "this" {
 
 resource "aws_vpc_security_group_egress_rule" "database" {
   security_group_id = aws_security_group.this.id
-  description       = "To the database"
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"
   from_port         = var.connection.port
   to_port           = var.connection.port
-  tags              = var.tags
+
+  tags = merge(var.tags, { Name = "To the database" })
 }
 
 resource "aws_vpc_security_group_egress_rule" "services" {
   security_group_id = aws_security_group.this.id
-  description       = "To AWS's services"
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
-  tags              = var.tags
+
+  tags = merge(var.tags, { Name = "To AWS's services" })
 }

@@ -150,14 +150,11 @@ resource "aws_lambda_function" "runtime" {
     )
   }
 
-  # The group is there before the function, or Lambda would make its own
-  # without retention.
-  logging_config {
-    log_format = "JSON"
-    log_group  = aws_cloudwatch_log_group.runtime.name
-  }
-
   tags = var.tags
 
-  depends_on = [aws_iam_role_policy.runtime]
+  # Without its group there Lambda would make one itself, without retention.
+  depends_on = [
+    aws_cloudwatch_log_group.runtime,
+    aws_iam_role_policy.runtime,
+  ]
 }

@@ -1,0 +1,107 @@
+# Roles in a database of yours, or in the example database to try it with.
+
+locals {
+  name = "sym-${var.runtime_name}"
+
+  # The example database, or what pg_connection_config says.
+  database = var.db_enabled ? {
+    auth               = "iam"
+    database           = module.db[0].database
+    host               = module.db[0].host
+    port               = module.db[0].port
+    resource_id        = module.db[0].resource_id
+    security_group_ids = [module.db[0].client_security_group_id]
+    sslmode            = "verify-full"
+    subnet_ids         = module.db[0].private_subnet_ids
+    user               = "sym_broker"
+    } : {
+    auth               = var.pg_connection_config.auth
+    database           = var.pg_connection_config.database
+    host               = var.pg_connection_config.host
+    port               = var.pg_connection_config.port
+    resource_id        = var.pg_connection_config.resource_id
+    security_group_ids = []
+    sslmode            = var.pg_connection_config.sslmode
+    subnet_ids         = var.lambda_subnet_ids
+    user               = var.pg_connection_config.user
+  }
+
+  # What a database of yours cannot do without. The original's placeholders
+  # count as missing.
+  _placeholders = ["", "changeme"]
+  missing = compact([
+    contains(local._placeholders, lower(coalesce(
+      var.pg_connection_config.host, "changeme"
+    ))) ? "pg_connection_config.host" : "",
+    contains(local._placeholders, lower(coalesce(
+      var.pg_connection_config.user, "changeme"
+    ))) ? "pg_connection_config.user" : "",
+    (
+      var.pg_connection_config.auth == "iam" &&
+      var.pg_connection_config.resource_id == null
+    ) ? "pg_connection_config.resource_id" : "",
+    length(var.lambda_subnet_ids) == 0 ? "lambda_subnet_ids" : "",
+  ])
+}
+
+module "sym_runtime" {
+  source = "../../modules/sym-runtime"
+
+  architecture         = var.architecture
+  callers              = var.callers
+  error_channel        = var.error_channel
+  package              = "${var.package_dir}/runtime.zip"
+  runtime_name         = var.runtime_name
+  safelist_account_ids = var.safelist_account_ids
+  slack_workspace_id   = var.slack_workspace_id
+  sym_account_ids      = var.sym_account_ids
+  sym_org_slug         = var.sym_org_slug
+  tags                 = var.tags
+}
+
+module "db" {
+  source = "../../modules/example-db"
+  count  = var.db_enabled ? 1 : 0
+
+  architecture    = var.architecture
+  bastion_enabled = var.bastion_enabled
+  broker_user     = "sym_broker"
+  namespace       = "${var.db_namespace}-${var.runtime_name}"
+  package         = "${var.package_dir}/seed.zip"
+  tags            = var.tags
+}
+
+module "postgres_lambda" {
+  source = "../../modules/postgres-lambda"
+
+  architecture         = var.architecture
+  auth                 = local.database.auth
+  connection           = local.database
+  db_resource_id       = local.database.resource_id
+  error_topic_arn      = module.sym_runtime.error_topic_arn
+  max_duration_seconds = max(var.pg_targets[*].max_duration...)
+  name                 = "${local.name}-postgres"
+  package              = "${var.package_dir}/postgres.zip"
+  roles                = var.pg_targets[*].role_name
+  security_group_ids = concat(
+    local.database.security_group_ids, var.lambda_security_group_ids
+  )
+  sslmode       = local.database.sslmode
+  subnet_ids    = local.database.subnet_ids
+  tags          = var.tags
+  username_from = var.username_from
+  usernames     = var.usernames
+}
+
+module "postgres_flow" {
+  source = "../../modules/postgres-flow"
+
+  allow_self_approval      = var.allow_self_approval
+  approval_timeout_seconds = var.approval_timeout_seconds
+  flow_name                = var.flow_name
+  flow_vars                = var.flow_vars
+  function_arn             = module.postgres_lambda.function_arn
+  runtime                  = module.sym_runtime
+  tags                     = var.tags
+  targets                  = var.pg_targets
+}

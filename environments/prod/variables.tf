@@ -1,0 +1,222 @@
+variable "allow_self_approval" {
+  description = "Whether those who ask may approve it themselves."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "approval_timeout_seconds" {
+  description = "How long a request waits for a decision before it expires."
+  type        = number
+  default     = 3600
+  nullable    = false
+}
+
+variable "architecture" {
+  description = "The instruction set that the functions were built for."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+}
+
+variable "aws_region" {
+  description = "The region that everything is put into."
+  type        = string
+  default     = "us-east-1"
+  nullable    = false
+}
+
+variable "bastion_enabled" {
+  description = "Whether there is a machine to reach the database through."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "callers" {
+  description = <<-EOT
+    Who a signed caller of the API is: the ARN of an IAM user or role to the
+    e-mail address of the one person who uses it.
+  EOT
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "db_enabled" {
+  description = <<-EOT
+    Whether to make the example database and grant roles in it. If not, say
+    with pg_connection_config and lambda_subnet_ids where yours is.
+  EOT
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = var.db_enabled || length(local.missing) == 0
+    error_message = <<-EOT
+      With a database of your own (db_enabled is false) there is still to set:
+      ${join(", ", local.missing)}.
+    EOT
+  }
+}
+
+variable "db_namespace" {
+  description = "What the names of the example database begin with."
+  type        = string
+  default     = "sym"
+  nullable    = false
+}
+
+variable "error_channel" {
+  description = "The Slack channel for errors that need a human."
+  type        = string
+  default     = "#sym-errors"
+}
+
+variable "flow_name" {
+  description = <<-EOT
+    What the flow is called. The Lambda Connector is named after it: two
+    environments in one account need two names.
+  EOT
+  type        = string
+  default     = "postgres"
+  nullable    = false
+}
+
+variable "flow_vars" {
+  description = <<-EOT
+    `request_channel` is the Slack channel for requests, `approvers` a
+    comma-separated list of e-mail addresses.
+  EOT
+  type = object({
+    approvers       = optional(string, "")
+    request_channel = optional(string, "#access-requests")
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "lambda_security_group_ids" {
+  description = <<-EOT
+    Security groups for the Postgres function beside its own, such as one that
+    your database lets in.
+  EOT
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "lambda_subnet_ids" {
+  description = <<-EOT
+    The subnets that the Postgres function runs in. From them it must reach the
+    database and, for its password, Secrets Manager.
+  EOT
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "package_dir" {
+  description = "Where `make build` put the functions."
+  type        = string
+  default     = "../../functions/dist"
+  nullable    = false
+}
+
+variable "pg_connection_config" {
+  description = <<-EOT
+    Your database, and the user that setup.sql made for the function. `auth` is
+    `secret` (the password is in the secret of the output password_secret_arn)
+    or `iam` (a token of RDS, which wants the `resource_id` of the instance or
+    cluster).
+  EOT
+  type = object({
+    auth        = optional(string, "secret")
+    database    = optional(string, "postgres")
+    host        = optional(string)
+    port        = optional(number, 5432)
+    resource_id = optional(string)
+    sslmode     = optional(string, "verify-full")
+    user        = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "pg_targets" {
+  description = <<-EOT
+    The roles that people can ask for, and for how many seconds. The example
+    database has readonly and readwrite.
+  EOT
+  type = list(object({
+    default_duration = optional(number)
+    label            = optional(string)
+    max_duration     = optional(number, 3600)
+    role_name        = string
+  }))
+  nullable = false
+}
+
+variable "runtime_name" {
+  description = <<-EOT
+    What the Runtime and all that belongs to it is called: small letters,
+    digits and hyphens.
+  EOT
+  type        = string
+  default     = "prod"
+  nullable    = false
+}
+
+variable "safelist_account_ids" {
+  description = "Other accounts whose /sym/ roles the Runtime may assume."
+  type        = set(string)
+  default     = []
+  nullable    = false
+}
+
+variable "slack_workspace_id" {
+  description = "The Slack workspace in which people ask."
+  type        = string
+  default     = null
+}
+
+variable "sym_account_ids" {
+  description = <<-EOT
+    Outside accounts that may assume the Runtime Connector too, with the
+    external id. None by default.
+  EOT
+  type        = set(string)
+  default     = []
+  nullable    = false
+}
+
+variable "sym_org_slug" {
+  description = "The short name of the organisation."
+  type        = string
+  nullable    = false
+}
+
+variable "tags" {
+  description = "Tags for every resource."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "username_from" {
+  description = <<-EOT
+    What of a person's e-mail address is their database user: its `local_part`
+    with hyphens turned to underscores, or the whole `email`.
+  EOT
+  type        = string
+  default     = "local_part"
+  nullable    = false
+}
+
+variable "usernames" {
+  description = "E-mail address to database user, for those who differ."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
