@@ -567,12 +567,10 @@ func TestSweepGoesOnAfterAFailure(t *testing.T) {
 		f.escalate("over", "bob", "readwrite")
 		f.expire("stuck")
 		f.expire("over")
-		// The broker loses the right to take the first one back.
-		exec(f, f.root, "REVOKE %s FROM %s CASCADE", f.name("readonly"), name(f.broker))
-		exec(f, f.root, "GRANT %s TO %s", f.name("readonly"), f.name("alice"))
-		exec(f, f.root, "UPDATE pg_auth_members SET grantor = %s::regrole "+
-			"WHERE roleid = %s::regrole AND member = %s::regrole", database.Literal(name(f.broker)),
-			database.Literal(f.name("readonly")), database.Literal(f.name("alice")))
+		exec(f, f.root, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+			$$ BEGIN RAISE 'not this one'; END $$`)
+		exec(f, f.root, `CREATE TRIGGER refuse BEFORE UPDATE ON sym.grants FOR EACH ROW
+			WHEN (old.run LIKE 'stuck%%') EXECUTE FUNCTION refuse()`)
 
 		swept, err := f.Sweep(f.Context())
 		require.IsType(f, SweepIncomplete{}, err)
@@ -580,9 +578,9 @@ func TestSweepGoesOnAfterAFailure(t *testing.T) {
 		assert.Equal(f, "stuck_"+f.suffix, swept.Failed[0].Run)
 		require.Len(f, swept.Revoked, 1)
 		require.False(f, f.reads("bob"))
-		require.True(f, f.reads("alice"))
+		require.True(f, f.reads("alice"), "what failed was undone as a whole")
 
-		f.setup("readonly")
+		exec(f, f.root, "DROP TRIGGER refuse ON sym.grants")
 		swept, err = f.Sweep(f.Context())
 		require.NoError(f, err)
 		require.Len(f, swept.Revoked, 1)
@@ -618,9 +616,6 @@ func TestRefusals(t *testing.T) {
 
 func TestDangerousRolesAreRefused(t *testing.T) {
 	everywhere(t, func(f *fixture) {
-		admin := func(role string) {
-			exec(f, f.root, "GRANT %s TO %s WITH ADMIN OPTION", name(role), name(f.broker))
-		}
 		dangerous := []string{"pg_read_server_files", "pg_write_server_files",
 			"pg_execute_server_program"}
 		for _, attribute := range []string{"SUPERUSER", "CREATEROLE", "REPLICATION"} {
@@ -639,14 +634,9 @@ func TestDangerousRolesAreRefused(t *testing.T) {
 			exec(f, f.root, "GRANT %s TO %s", name(role), name(inner))
 			exec(f, f.root, "GRANT %s TO %s", name(inner), name(outer))
 			for _, role := range []string{role, inner, outer} {
-				admin(role)
 				request := f.request("run", "alice", "readonly")
 				request.Role = role
 				f.refused(event.DangerousRole, request)
-			}
-			if role != f.ownerName {
-				err := f.trySetup(f.root, f.of("another"), "readonly")
-				require.Error(f, err, "the schema is not the superuser's")
 			}
 		}
 		request := f.request("run", "alice", "readonly")
