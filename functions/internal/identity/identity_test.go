@@ -42,7 +42,8 @@ func TestPerson(t *testing.T) {
 		{"a listed session before its role", sts + "Oncall/dave", "dave@example.com", ""},
 		{"a listed session", sts + "Shared/erin", "erin@example.com", ""},
 		{"a listed stranger from another Identity Center",
-			"arn:aws:sts::444455556666:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/f@other.org",
+			"arn:aws:sts::444455556666:assumed-role/" +
+				"AWSReservedSSO_Admin_0123456789abcdef/f@other.org",
 			"frank@example.com", ""},
 
 		{"another session of that role", sts + "Shared/mallory", "", "can choose"},

@@ -98,7 +98,9 @@ func (m *machine) move(t *testing.T, states ...request.State) {
 		if state != request.Approved && state != request.Denied {
 			by = request.ByWorkflow
 		}
-		change := m.get(t).Change(state, request.Act{Action: string(state), By: by, At: m.clock.Now()})
+		change := m.get(t).Change(state, request.Act{
+			Action: string(state), By: by, At: m.clock.Now(),
+		})
 		if state == request.Active {
 			change.Request.ExpiresAt = m.clock.Now().Add(30 * time.Minute)
 		}
