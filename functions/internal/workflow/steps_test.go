@@ -416,6 +416,10 @@ func TestDeescalate(t *testing.T) {
 			"a refusal": func(event.Event) (event.Answer, error) {
 				return event.Refuse(event.NotInstalled, "There is no ledger.").Answer(), nil
 			},
+			"a refusal that looks like a success": func(e event.Event) (event.Answer, error) {
+				body, err := json.Marshal(event.Deescalated{Run: e.Run.SRN, Changed: true})
+				return event.Answer{Body: body, Errors: event.Errors{"Not quite."}}, err
+			},
 			"no answer": func(event.Event) (event.Answer, error) {
 				return event.Answer{Body: json.RawMessage(`{}`)}, nil
 			},
