@@ -22,7 +22,7 @@ variable "approval_timeout_seconds" {
 }
 
 variable "flow_name" {
-  description = "What the flow is called, and what its targets' names begin with."
+  description = "What the flow is called, and its targets' names begin with."
   type        = string
   default     = "postgres"
   nullable    = false
@@ -172,7 +172,7 @@ variable "targets" {
         floor(target.max_duration) == target.max_duration
       )
     ])
-    error_message = "A target's max_duration is 1 second to 30 days, in seconds."
+    error_message = "A max_duration is from 1 second to 30 days, in seconds."
   }
 
   validation {

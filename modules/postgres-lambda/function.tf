@@ -145,13 +145,6 @@ resource "aws_lambda_function" "this" {
     aws_cloudwatch_log_group.this,
     aws_iam_role_policy.this,
   ]
-
-  lifecycle {
-    precondition {
-      condition     = var.auth != "iam" || var.db_resource_id != null
-      error_message = "To log in with auth = \"iam\" set db_resource_id."
-    }
-  }
 }
 
 # Only the sweep calls without waiting. A sweep that failed is not repeated:

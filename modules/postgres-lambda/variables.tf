@@ -61,6 +61,11 @@ variable "db_resource_id" {
   EOT
   type        = string
   default     = null
+
+  validation {
+    condition     = var.auth != "iam" || var.db_resource_id != null
+    error_message = "To log in with auth = \"iam\" set db_resource_id too."
+  }
 }
 
 variable "error_topic_arn" {
@@ -249,7 +254,9 @@ variable "usernames" {
   nullable    = false
 
   validation {
-    condition     = length(distinct(values(var.usernames))) == length(var.usernames)
+    condition = (
+      length(distinct(values(var.usernames))) == length(var.usernames)
+    )
     error_message = "Two addresses in usernames share one database user."
   }
 }

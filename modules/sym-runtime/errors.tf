@@ -3,7 +3,7 @@
 
 # A key of our own, since CloudWatch may not use the one that AWS manages.
 resource "aws_kms_key" "errors" {
-  description             = "Encrypts the errors of the ${var.runtime_name} Runtime."
+  description             = "The errors of the ${var.runtime_name} Runtime."
   deletion_window_in_days = 7
   enable_key_rotation     = true
 
@@ -12,11 +12,13 @@ resource "aws_kms_key" "errors" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid       = "AdministerThroughIam"
-        Effect    = "Allow"
-        Action    = "kms:*"
-        Resource  = "*"
-        Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
+        Sid      = "AdministerThroughIam"
+        Effect   = "Allow"
+        Action   = "kms:*"
+        Resource = "*"
+        Principal = {
+          AWS = "arn:${local.partition}:iam::${local.account_id}:root"
+        }
       },
       {
         Sid       = "AlarmsPublish"

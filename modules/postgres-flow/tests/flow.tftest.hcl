@@ -1,0 +1,311 @@
+# What validate cannot see: who is trusted, what the Runtime reads, what is
+# refused, and that no path of the workflow ends with the access still there.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111111111111" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { name = "eu-west-1" }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-west-1:111111111111:log-group:g" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111111111111:role/sym/mock" }
+  }
+
+  mock_resource "aws_sfn_state_machine" {
+    defaults = { arn = "arn:aws:states:eu-west-1:111111111111:stateMachine:m" }
+  }
+}
+
+variables {
+  flow_vars = {
+    approvers       = " Ann@Example.com,, ben@example.com ,ann@example.com"
+    request_channel = "#access"
+  }
+  function_arn = "arn:aws:lambda:eu-west-1:111111111111:function:postgres"
+  runtime = {
+    connector_role_arn = "arn:aws:iam::111111111111:role/sym/SymRuntimeProd"
+    error_topic_arn    = "arn:aws:sns:eu-west-1:111111111111:errors"
+    flows_path         = "/sym/prod/flows"
+    function_arn       = "arn:aws:lambda:eu-west-1:111111111111:function:rt"
+    runtime_name       = "prod"
+  }
+  targets = [
+    { role_name = "read_only", label = "Read only", max_duration = 600 },
+    { role_name = "readwrite", default_duration = 60 },
+  ]
+}
+
+run "names" {
+  assert {
+    condition = (
+      aws_iam_role.lambda_connector.name == "SymLambdaPostgres" &&
+      aws_iam_role.lambda_connector.path == "/sym/"
+    )
+    error_message = "The Lambda Connector is /sym/SymLambda and the flow."
+  }
+
+  assert {
+    condition     = aws_sfn_state_machine.this.name == "sym-prod-postgres"
+    error_message = "The machine's name lacks the prefix the Runtime may start."
+  }
+
+  assert {
+    condition = toset([
+      for target in aws_ssm_parameter.target : target.name
+      ]) == toset([
+      "/sym/prod/flows/postgres/targets/postgres-read-only",
+      "/sym/prod/flows/postgres/targets/postgres-readwrite",
+    ])
+    error_message = "Targets are named after the flow and the role."
+  }
+}
+
+run "a_flow_of_two_words" {
+  variables {
+    flow_name = "on-call"
+  }
+
+  assert {
+    condition     = aws_iam_role.lambda_connector.name == "SymLambdaOnCall"
+    error_message = "Each word of the flow's name has its capital."
+  }
+}
+
+run "only_the_runtime_connector_is_trusted" {
+  assert {
+    condition = [
+      for statement in jsondecode(
+        aws_iam_role.lambda_connector.assume_role_policy
+      ).Statement : statement.Principal
+    ] == [{ AWS = "arn:aws:iam::111111111111:role/sym/SymRuntimeProd" }]
+    error_message = "The Lambda Connector trusts someone else."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(
+        aws_iam_role_policy.lambda_connector.policy
+      ).Statement : [statement.Action, statement.Resource]
+    ] == [["lambda:InvokeFunction", var.function_arn]]
+    error_message = "The Lambda Connector may do something else."
+  }
+}
+
+run "what_the_runtime_reads" {
+  assert {
+    condition = jsondecode(aws_ssm_parameter.flow.insecure_value) == {
+      name                     = "postgres"
+      label                    = "Postgres access"
+      state_machine_arn        = output.state_machine_arn
+      lambda_connector_arn     = output.lambda_connector_role_arn
+      request_channel          = "#access"
+      approvers                = ["ann@example.com", "ben@example.com"]
+      allow_self_approval      = false
+      approval_timeout_seconds = 3600
+    }
+    error_message = "The flow is written in another way."
+  }
+
+  assert {
+    condition = jsondecode(
+      aws_ssm_parameter.target["postgres-read-only"].insecure_value
+      ) == {
+      name  = "postgres-read-only"
+      label = "Read only"
+      type  = "postgres"
+      settings = {
+        arn       = var.function_arn
+        role_name = "read_only"
+      }
+      default_duration_seconds = 600
+      max_duration_seconds     = 600
+    }
+    error_message = "A target is written in another way."
+  }
+
+  assert {
+    condition = jsondecode(
+      aws_ssm_parameter.target["postgres-readwrite"].insecure_value
+    ).default_duration_seconds == 60
+    error_message = "The target's own default duration is not taken."
+  }
+}
+
+run "every_task_ends" {
+  assert {
+    condition = alltrue([
+      for state in jsondecode(aws_sfn_state_machine.this.definition).States :
+      contains(keys(state), "TimeoutSeconds") ||
+      contains(keys(state), "TimeoutSecondsPath")
+      if state.Type == "Task"
+    ])
+    error_message = "A task could wait for ever."
+  }
+}
+
+run "every_transition_leads_somewhere" {
+  assert {
+    condition = length(setsubtract(
+      flatten([
+        for state in jsondecode(
+          aws_sfn_state_machine.this.definition
+          ).States : [
+          try([state.Next], []),
+          try([state.Default], []),
+          try(state.Choices[*].Next, []),
+          try(state.Catch[*].Next, []),
+        ]
+      ]),
+      keys(jsondecode(aws_sfn_state_machine.this.definition).States)
+    )) == 0
+    error_message = "A transition leads to a state that there is not."
+  }
+}
+
+run "what_was_granted_is_taken_back" {
+  # From the moment a role may be granted, whatever goes wrong leads to
+  # Deescalate, and from there only success leads out.
+  assert {
+    condition = alltrue([
+      for name in ["Escalate", "Hold"] : anytrue([
+        for rule in jsondecode(
+          aws_sfn_state_machine.this.definition
+        ).States[name].Catch :
+        rule.ErrorEquals == ["States.ALL"] && rule.Next == "Deescalate"
+      ])
+    ])
+    error_message = "An error in Escalate or Hold would leave the role granted."
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_sfn_state_machine.this.definition).States.Hold.Next ==
+      "Deescalate"
+    )
+    error_message = "After Hold comes Deescalate."
+  }
+
+  assert {
+    condition = (
+      jsondecode(
+        aws_sfn_state_machine.this.definition
+      ).States.Deescalate.Catch[*].Next == ["Alarm"] &&
+      jsondecode(
+        aws_sfn_state_machine.this.definition
+      ).States.Alarm.Catch[*].Next == ["DeescalateUntilDone"] &&
+      jsondecode(
+        aws_sfn_state_machine.this.definition
+      ).States.Alarm.Next == "DeescalateUntilDone"
+    )
+    error_message = "A failed Deescalate raises the alarm and is tried again."
+  }
+
+  assert {
+    condition = (
+      jsondecode(
+        aws_sfn_state_machine.this.definition
+      ).States.DeescalateUntilDone.Retry[0].MaxAttempts == 99999999
+    )
+    error_message = "The last Deescalate gives up."
+  }
+}
+
+run "nobody_to_approve" {
+  command = plan
+
+  variables {
+    flow_vars = { approvers = " , " }
+  }
+
+  expect_failures = [var.flow_vars]
+}
+
+run "everybody_approves_their_own" {
+  variables {
+    allow_self_approval = true
+    flow_vars           = {}
+  }
+
+  assert {
+    condition = jsondecode(
+      aws_ssm_parameter.flow.insecure_value
+    ).allow_self_approval
+    error_message = "Self-approval was asked for by name."
+  }
+}
+
+run "an_approver_who_is_no_address" {
+  command = plan
+
+  variables {
+    flow_vars = { approvers = "ann@example.com, ben" }
+  }
+
+  expect_failures = [var.flow_vars]
+}
+
+run "no_targets" {
+  command = plan
+
+  variables {
+    targets = []
+  }
+
+  expect_failures = [var.targets]
+}
+
+run "two_targets_with_one_name" {
+  command = plan
+
+  variables {
+    targets = [{ role_name = "read_only" }, { role_name = "read-only" }]
+  }
+
+  expect_failures = [var.targets]
+}
+
+run "a_role_name_too_long" {
+  command = plan
+
+  variables {
+    targets = [{
+      role_name = join("", [for number in range(32) : "ab"])
+    }]
+  }
+
+  expect_failures = [var.targets]
+}
+
+run "a_default_above_the_maximum" {
+  command = plan
+
+  variables {
+    targets = [
+      { role_name = "readonly", default_duration = 61, max_duration = 60 }
+    ]
+  }
+
+  expect_failures = [var.targets]
+}
+
+run "no_time_at_all" {
+  command = plan
+
+  variables {
+    approval_timeout_seconds = 0
+    targets                  = [{ role_name = "readonly", max_duration = 0 }]
+  }
+
+  expect_failures = [var.approval_timeout_seconds, var.targets]
+}

@@ -1,0 +1,261 @@
+# What validate cannot see: how it logs in, where it reaches, what is refused.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111111111111" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { name = "eu-west-1" }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-west-1:111111111111:log-group:g" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111111111111:role/sym/mock" }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:111111111111:function:f" }
+  }
+
+  mock_resource "aws_secretsmanager_secret" {
+    defaults = {
+      arn = "arn:aws:secretsmanager:eu-west-1:111111111111:secret:s"
+    }
+  }
+}
+
+variables {
+  connection      = { host = "db.example.com", user = "sym_broker" }
+  error_topic_arn = "arn:aws:sns:eu-west-1:111111111111:errors"
+  name            = "sym-prod-postgres"
+  # Any file does where nothing is uploaded.
+  package    = "versions.tf"
+  roles      = ["readonly", "readwrite"]
+  subnet_ids = ["subnet-1"]
+}
+
+run "with_a_password" {
+  assert {
+    condition = {
+      for name, value in aws_lambda_function.this.environment[0].variables :
+      name => value
+      } == {
+      PG_AUTH          = "secret"
+      PG_DATABASE      = "postgres"
+      PG_HOST          = "db.example.com"
+      PG_MAX_DURATION  = "86400"
+      PG_PORT          = "5432"
+      PG_ROLES         = "readonly,readwrite"
+      PG_SECRET_ARN    = output.secret_arn
+      PG_SSLMODE       = "verify-full"
+      PG_USER          = "sym_broker"
+      PG_USERNAMES     = "{}"
+      PG_USERNAME_FROM = "local_part"
+    }
+    error_message = "The function is configured in another way."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
+      statement.Sid
+      ] == [
+      "WriteLogs", "LetLambdaJoinTheNetwork", "KeepTheCodeOutOfTheNetwork",
+      "ReadPassword",
+    ]
+    error_message = "The function may do something else."
+  }
+}
+
+run "with_a_token" {
+  variables {
+    auth           = "iam"
+    db_resource_id = "cluster-ABC"
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
+      statement.Resource if statement.Action == "rds-db:connect"
+      ] == [
+      "arn:aws:rds-db:eu-west-1:111111111111:dbuser:cluster-ABC/sym_broker"
+    ]
+    error_message = "It may log in as this user to this database only."
+  }
+
+  assert {
+    condition     = output.secret_arn == null
+    error_message = "There is a secret which nobody needs."
+  }
+
+  assert {
+    condition = !contains(
+      keys(aws_lambda_function.this.environment[0].variables), "PG_SECRET_ARN"
+    )
+    error_message = "The function is told of a secret that there is not."
+  }
+}
+
+run "with_a_token_for_which_database" {
+  command = plan
+
+  variables {
+    auth = "iam"
+  }
+
+  expect_failures = [var.db_resource_id]
+}
+
+run "code_stays_out_of_the_network" {
+  assert {
+    condition = one([
+      for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
+      statement.Condition if statement.Effect == "Deny"
+      ]) == {
+      ArnEquals = {
+        "lambda:SourceFunctionArn" = format(
+          "arn:aws:lambda:eu-west-1:111111111111:function:%s",
+          "sym-prod-postgres"
+        )
+      }
+    }
+    error_message = "The function's code could make network interfaces."
+  }
+}
+
+run "reaches_the_database_and_services" {
+  variables {
+    connection = { host = "db.example.com", port = 6543, user = "sym_broker" }
+  }
+
+  assert {
+    condition = [
+      for rule in [
+        aws_vpc_security_group_egress_rule.database,
+        aws_vpc_security_group_egress_rule.services,
+      ] : [rule.from_port, rule.to_port]
+    ] == [[6543, 6543], [443, 443]]
+    error_message = "The function reaches other ports."
+  }
+}
+
+run "swept_every_minute" {
+  assert {
+    condition = (
+      aws_scheduler_schedule.sweep.schedule_expression == "rate(1 minute)"
+    )
+    error_message = "The sweep runs at another rate."
+  }
+
+  assert {
+    condition = jsondecode(
+      aws_scheduler_schedule.sweep.target[0].input
+    ) == { type = "sweep" }
+    error_message = "The schedule sends another event."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.sweep_missing.period == 60
+    error_message = "The alarm looks at another span."
+  }
+}
+
+run "alarm_keeps_step_with_a_slower_sweep" {
+  variables {
+    sweep_rate = "rate(10 minutes)"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.sweep_missing.period == 600
+    error_message = "The alarm would go off between two sweeps."
+  }
+}
+
+run "a_rate_that_is_none" {
+  command = plan
+
+  variables {
+    sweep_rate = "rate(1 minutes)"
+  }
+
+  expect_failures = [var.sweep_rate]
+}
+
+run "no_roles" {
+  command = plan
+
+  variables {
+    roles = []
+  }
+
+  expect_failures = [var.roles]
+}
+
+run "a_role_name_too_long_in_bytes" {
+  command = plan
+
+  variables {
+    # 32 letters of two bytes.
+    roles = ["éééééééééééééééééééééééééééééééé"]
+  }
+
+  expect_failures = [var.roles]
+}
+
+run "no_subnets" {
+  command = plan
+
+  variables {
+    subnet_ids = []
+  }
+
+  expect_failures = [var.subnet_ids]
+}
+
+run "no_host" {
+  command = plan
+
+  variables {
+    connection = { host = "", user = "sym_broker" }
+  }
+
+  expect_failures = [var.connection]
+}
+
+run "unchecked_tls" {
+  command = plan
+
+  variables {
+    sslmode = "disable"
+  }
+
+  expect_failures = [var.sslmode]
+}
+
+run "two_people_with_one_user" {
+  command = plan
+
+  variables {
+    usernames = { "ann@example.com" = "ann", "ann@example.org" = "ann" }
+  }
+
+  expect_failures = [var.usernames]
+}
+
+run "no_time_at_all" {
+  command = plan
+
+  variables {
+    max_duration_seconds = 0
+  }
+
+  expect_failures = [var.max_duration_seconds]
+}
