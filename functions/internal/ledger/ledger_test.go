@@ -61,6 +61,7 @@ type fixture struct {
 	ownerName   string
 	broker      string
 	logged      *bytes.Buffer
+	log         *slog.Logger
 	trips       *atomic.Int64
 	dials       *atomic.Int64
 }
@@ -83,6 +84,7 @@ func newFixture(t *testing.T, server *pgserver.Server, superuser bool) *fixture 
 	t.Helper()
 	f := &fixture{T: t, server: server, suffix: strings.ReplaceAll(uuid.NewString()[:8], "-", ""),
 		logged: &bytes.Buffer{}, trips: &atomic.Int64{}, dials: &atomic.Int64{}}
+	f.log = slog.New(slog.NewTextHandler(f.logged, nil))
 	f.ownerName, f.broker = "owner_"+f.suffix, "broker_"+f.suffix
 	databaseName := "db_" + f.suffix
 
@@ -111,8 +113,14 @@ func newFixture(t *testing.T, server *pgserver.Server, superuser bool) *fixture 
 	f.setup("readonly", "readwrite", "Read Only")
 	exec(f, f.owner, "ALTER ROLE %s PASSWORD %s", name(f.broker), database.Literal(password))
 
+	f.Ledger = f.ledgerOf(f.broker)
+	return f
+}
+
+// ledgerOf is the ledger as a function that logs in as this broker has it.
+func (f *fixture) ledgerOf(broker string) *Ledger {
 	connect := func(ctx context.Context) (*pgx.Conn, error) {
-		config, err := pgx.ParseConfig(server.URLFor(f.broker, password, databaseName))
+		config, err := pgx.ParseConfig(f.server.URLFor(broker, password, "db_"+f.suffix))
 		if err != nil {
 			return nil, err
 		}
@@ -125,9 +133,8 @@ func newFixture(t *testing.T, server *pgserver.Server, superuser bool) *fixture 
 		return pgx.ConnectConfig(ctx, config)
 	}
 	session := database.NewSession(connect)
-	t.Cleanup(session.Close)
-	f.Ledger = New(session, slog.New(slog.NewTextHandler(f.logged, nil)))
-	return f
+	f.Cleanup(session.Close)
+	return New(session, f.log)
 }
 
 // countingConn counts round trips: a write after a read begins one.
@@ -331,14 +338,7 @@ func TestFiftyAtOnceAreOne(t *testing.T) {
 		// Ten processes, each with a connection of its own.
 		ledgers := make(chan *Ledger, 50)
 		for range 10 {
-			other := New(database.NewSession(func(ctx context.Context) (*pgx.Conn, error) {
-				config, err := pgx.ParseConfig(
-					f.server.URLFor(f.broker, password, "db_"+f.suffix))
-				require.NoError(f, err)
-				config.DefaultQueryExecMode = pgx.QueryExecModeExec
-				return pgx.ConnectConfig(ctx, config)
-			}), slog.New(slog.DiscardHandler))
-			f.Cleanup(other.session.Close)
+			other := f.ledgerOf(f.broker)
 			for range 5 {
 				ledgers <- other
 			}
@@ -534,6 +534,29 @@ func TestDroppedAndRenamed(t *testing.T) {
 		f.escalate("role dropped", "bob", "Read Only")
 		exec(f, f.root, "DROP OWNED BY %s; DROP ROLE %s", f.name("Read Only"), f.name("Read Only"))
 		assert.True(f, f.deescalate("role dropped").Changed)
+	})
+}
+
+func TestAnotherBrokerEndsTheRunsOfTheFirst(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		f.escalate("run", "alice", "readonly")
+		second := f.of("second broker")
+		require.NoError(f, f.trySetup(f.owner, second, "readonly"))
+		exec(f, f.owner, "ALTER ROLE %s PASSWORD %s", name(second), database.Literal(password))
+		other := f.ledgerOf(second)
+
+		// From 16 on only the grantor may, or who is a member of it; that is an error and
+		// no silence.
+		if f.server.Major >= 16 {
+			_, err := other.Deescalate(f.Context(), "run_"+f.suffix)
+			require.IsType(f, database.DatabaseRefused{}, err)
+			require.True(f, f.reads("alice"))
+			exec(f, f.root, "GRANT %s TO %s WITH INHERIT TRUE", name(f.broker), name(second))
+		}
+		ended, err := other.Deescalate(f.Context(), "run_"+f.suffix)
+		require.NoError(f, err)
+		assert.True(f, ended.Changed)
+		require.False(f, f.reads("alice"))
 	})
 }
 
