@@ -71,6 +71,9 @@ type Server struct {
 	temporary []string
 }
 
+// maxSocketPath is what every system allows, in bytes: macOS has the least, 103.
+const maxSocketPath = 100
+
 // Start starts a server and returns when it accepts connections. The server dies with the
 // calling process on Linux; elsewhere Stop has to be called.
 func Start(ctx context.Context, config Config) (*Server, error) {
@@ -115,9 +118,11 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 		return nil, err
 	}
 	// A socket's path must not exceed some hundred bytes, which a working folder may.
-	sockets, err := s.temporaryDir(account)
-	if err != nil {
-		return nil, err
+	sockets := s.Dir
+	if len(filepath.Join(sockets, ".s.PGSQL.65535")) > maxSocketPath {
+		if sockets, err = s.temporaryDir(account); err != nil {
+			return nil, err
+		}
 	}
 
 	data := filepath.Join(s.Dir, "data")

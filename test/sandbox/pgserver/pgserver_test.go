@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,7 +80,7 @@ func TestEveryVersionStartsAndStops(t *testing.T) {
 }
 
 func TestServerGoesOnWithItsData(t *testing.T) {
-	dir, err := os.MkdirTemp("", "pgserver-test")
+	dir, err := os.MkdirTemp("", "pgserver-test"+strings.Repeat("-long", 20))
 	require.NoError(t, err)
 	defer os.RemoveAll(dir)
 	config := Config{Dir: dir, Password: "secret"}
