@@ -1,0 +1,99 @@
+// Package test proves the whole: it deploys environments/sandbox once, tells
+// every story of a request against it, and takes it down again.
+package test
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/gruntwork-io/terratest/modules/logger"
+	"github.com/gruntwork-io/terratest/modules/terraform"
+	test_structure "github.com/gruntwork-io/terratest/modules/test-structure"
+	"github.com/stretchr/testify/require"
+
+	"sym-postgres-quickstart/test/sandbox"
+)
+
+// outsideAccount is the account of a platform that may drive the same chain;
+// strangerAccount is anybody else's.
+const (
+	outsideAccount  = "222222222222"
+	strangerAccount = "333333333333"
+)
+
+// TestSandbox is one deployment and everything that is told about it. Stages
+// can be skipped while working on one of them: SKIP_stories=true,
+// SKIP_teardown=true.
+func TestSandbox(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	defer cancel()
+	box, options := newBox(t, ctx, "sandbox", map[string]any{
+		"sym_account_ids": []string{outsideAccount},
+	})
+	terraform.InitAndApplyContext(t, ctx, options)
+
+	deployment := readDeployment(t, ctx, options)
+	world := &world{box: box, deployment: deployment}
+
+	test_structure.RunTestStage(t, "stories", func() {
+		t.Run("stories", func(t *testing.T) {
+			for name, story := range stories {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					story(t, world)
+				})
+			}
+		})
+	})
+	test_structure.RunTestStage(t, "plan", func() {
+		require.Equal(t, 0, terraform.PlanExitCodeContext(t, ctx, options),
+			"after an apply, a plan has nothing to do")
+	})
+	test_structure.RunTestStage(t, "teardown", func() {
+		terraform.DestroyContext(t, ctx, options)
+		requireNothingLeft(t, ctx, box)
+	})
+}
+
+// newBox starts a sandbox for a test, builds the functions into it, and
+// prepares to deploy an environment.
+func newBox(t *testing.T, ctx context.Context, environment string, variables map[string]any) (*sandbox.Sandbox, *terraform.Options) {
+	t.Helper()
+	root, err := filepath.Abs("..")
+	require.NoError(t, err)
+	box, err := sandbox.Start(ctx)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		if t.Failed() {
+			keepLogs(t, box)
+		}
+		require.NoError(t, box.Close())
+	})
+	packages, architecture, err := box.Build(ctx, root)
+	require.NoError(t, err)
+	dir, err := box.Workspace(root, environment)
+	require.NoError(t, err)
+	all := map[string]any{"package_dir": packages, "architecture": architecture}
+	maps.Copy(all, variables)
+	return box, &terraform.Options{
+		TerraformBinary: box.Terraform, TerraformDir: dir, EnvVars: box.Env(), Vars: all, NoColor: true,
+		Logger: logger.Discard,
+	}
+}
+
+func readDeployment(t *testing.T, ctx context.Context, options *terraform.Options) sandbox.Deployment {
+	t.Helper()
+	out := map[string]map[string]any{}
+	for name, value := range terraform.OutputAllContext(t, ctx, options) {
+		out[name] = map[string]any{"value": value}
+	}
+	data, err := json.Marshal(out)
+	require.NoError(t, err)
+	deployment, err := sandbox.ReadDeployment(data)
+	require.NoError(t, err)
+	return deployment
+}
