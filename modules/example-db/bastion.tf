@@ -95,7 +95,9 @@ resource "aws_instance" "bastion" {
   }
 
   root_block_device {
-    encrypted = true
+    encrypted   = true
+    volume_size = 8
+    volume_type = "gp3"
   }
 
   tags = merge(var.tags, { Name = "${local.name}-bastion" })
