@@ -374,6 +374,12 @@ resource "aws_iam_role_policy" "state_machine" {
         ]
         # These actions of CloudWatch Logs know no resource.
         Resource = "*"
+      },
+      {
+        Sid      = "WriteLog"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.state_machine.arn}:*"
       }
     ]
   })

@@ -22,7 +22,9 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
   tags = var.tags
 }
 
-# A watchman who does not come is as bad as one who fails.
+# A watchman who does not come is as bad as one who fails. Requests call the
+# function too, so it is not enough that anybody called: of five sweeps at
+# least three have to show.
 resource "aws_cloudwatch_metric_alarm" "sweep_missing" {
   alarm_name        = "${var.name}-sweep-missing"
   alarm_description = "The sweep was not run: what expires may stay granted."
@@ -33,11 +35,11 @@ resource "aws_cloudwatch_metric_alarm" "sweep_missing" {
   metric_name = "Invocations"
   dimensions  = { FunctionName = aws_lambda_function.this.function_name }
   statistic   = "Sum"
-  period      = 60 * local._sweep_minutes
+  period      = 5 * 60 * local._sweep_minutes
 
   comparison_operator = "LessThanThreshold"
-  evaluation_periods  = 5
-  threshold           = 1
+  evaluation_periods  = 1
+  threshold           = 3
   treat_missing_data  = "breaching"
 
   tags = var.tags

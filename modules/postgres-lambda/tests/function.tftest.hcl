@@ -163,7 +163,7 @@ run "swept_every_minute" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.sweep_missing.period == 60
+    condition     = aws_cloudwatch_metric_alarm.sweep_missing.period == 300
     error_message = "The alarm looks at another span."
   }
 }
@@ -174,7 +174,7 @@ run "alarm_keeps_step_with_a_slower_sweep" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.sweep_missing.period == 600
+    condition     = aws_cloudwatch_metric_alarm.sweep_missing.period == 3000
     error_message = "The alarm would go off between two sweeps."
   }
 }
