@@ -1,8 +1,8 @@
 package test
 
 import (
+	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
-
-	"sym-postgres-quickstart/test/sandbox/front"
 )
 
 // stories are told beside each other, each with an engineer of its own.
@@ -436,7 +434,7 @@ func (w *world) requireEnded(t *testing.T, id string) {
 func (w *world) hurriedFlow(t *testing.T, timeout time.Duration) (name string) {
 	t.Helper()
 	name = "hurried"
-	base := fmt.Sprintf("/sym/%s/flows/", "sandbox")
+	base := "/sym/sandbox/flows/"
 	client := ssm.NewFromConfig(w.box.Config(w.box.Admin))
 	for from, to := range map[string]string{
 		w.deployment.Flow:                          name,
@@ -457,8 +455,9 @@ func (w *world) hurriedFlow(t *testing.T, timeout time.Duration) (name string) {
 		})
 		require.NoError(t, err)
 		t.Cleanup(func() {
-			_, _ = ssm.NewFromConfig(w.box.Config(w.box.Administrator(front.Account))).DeleteParameter(
-				t.Context(), &ssm.DeleteParameterInput{Name: aws.String(base + to)})
+			// The test's own context is over by now.
+			_, err := client.DeleteParameter(context.Background(), &ssm.DeleteParameterInput{Name: aws.String(base + to)})
+			require.NoError(t, err)
 		})
 	}
 	return name

@@ -192,26 +192,36 @@ func (s *Sandbox) Build(ctx context.Context, root string) (dir, architecture str
 }
 
 // Workspace copies an environment and the modules it uses into a folder of the
-// sandbox, so that Terraform leaves nothing in the source, and answers the
-// environment's folder.
+// sandbox, and answers the environment's folder.
 func (s *Sandbox) Workspace(root, environment string) (string, error) {
 	workspace, err := os.MkdirTemp(s.Dir, "terraform-")
 	if err != nil {
 		return "", err
 	}
-	for _, folder := range []string{"modules", filepath.Join("environments", environment)} {
-		target := filepath.Join(workspace, folder)
-		if err := os.CopyFS(target, os.DirFS(filepath.Join(root, folder))); err != nil {
-			return "", fmt.Errorf("%s cannot be copied: %w", folder, err)
+	environment = filepath.Join("environments", environment)
+	return filepath.Join(workspace, environment), CopySource(root, workspace, "modules", environment)
+}
+
+// CopySource copies folders of Terraform's source from one root to another, so
+// that Terraform leaves nothing in the source. What it left there of a real
+// deployment, and that deployment's variables, stay behind.
+func CopySource(from, to string, folders ...string) error {
+	for _, folder := range folders {
+		target := filepath.Join(to, folder)
+		if err := os.CopyFS(target, os.DirFS(filepath.Join(from, folder))); err != nil {
+			return fmt.Errorf("%s cannot be copied: %w", folder, err)
 		}
-		// What Terraform left there of a real deployment is not ours to use.
-		if err := errors.Join(
-			os.RemoveAll(filepath.Join(target, ".terraform")),
-			os.RemoveAll(filepath.Join(target, "terraform.tfstate")),
-			os.RemoveAll(filepath.Join(target, "terraform.tfvars")),
-		); err != nil {
-			return "", err
+		for _, pattern := range []string{".terraform", "terraform.tfstate*", "terraform.tfvars", "*.auto.tfvars"} {
+			leftovers, err := filepath.Glob(filepath.Join(target, pattern))
+			if err != nil {
+				return err
+			}
+			for _, path := range leftovers {
+				if err := os.RemoveAll(path); err != nil {
+					return err
+				}
+			}
 		}
 	}
-	return filepath.Join(workspace, "environments", environment), nil
+	return nil
 }

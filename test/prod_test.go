@@ -1,0 +1,152 @@
+package test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/gruntwork-io/terratest/modules/logger"
+	"github.com/gruntwork-io/terratest/modules/terraform"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"sym-postgres-quickstart/test/sandbox"
+	"sym-postgres-quickstart/test/sandbox/pgserver"
+)
+
+// TestProd brings a database of its own to environments/prod, as a team would:
+// its owner runs setup.sql with psql, the password goes into the secret, and a
+// request is granted and taken back. The state is in S3, with its lock.
+func TestProd(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	box, options := newBox(t, ctx, "prod", map[string]any{
+		"pg_targets":   []map[string]any{{"role_name": "reports", "max_duration": 60}},
+		"sym_org_slug": "acme",
+		"flow_vars":    map[string]any{"approvers": approver, "request_channel": "#access"},
+	})
+	options.BackendConfig, options.Lock = stateBucket(t, ctx, box), true
+
+	// What is missing is said in one sentence, and nothing is made.
+	_, err := terraform.InitAndPlanContextE(t, ctx, options)
+	require.ErrorContains(t, err, "there is still to set")
+	for _, missing := range []string{"pg_connection_config.host", "pg_connection_config.user", "lambda_subnet_ids"} {
+		require.ErrorContains(t, err, missing)
+	}
+
+	database := ownDatabase(t, ctx, box)
+	options.Vars["pg_connection_config"] = map[string]any{
+		"host": database.Host, "port": database.Port, "user": "sym_broker", "database": "postgres",
+	}
+	options.Vars["lambda_subnet_ids"] = ownSubnets(t, ctx, box)
+	terraform.ApplyContext(t, ctx, options)
+	require.Equal(t, 0, terraform.PlanExitCodeContext(t, ctx, options), "after an apply, a plan has nothing to do")
+
+	// The password's secret is empty until somebody fills it; the state never
+	// has it.
+	password := "broker password"
+	owner(t, ctx, database, "ALTER ROLE sym_broker PASSWORD '"+password+"'")
+	arn := terraform.OutputContext(t, ctx, options, "password_secret_arn")
+	_, err = secretsmanager.NewFromConfig(box.Config(box.Admin)).PutSecretValue(ctx,
+		&secretsmanager.PutSecretValueInput{SecretId: &arn, SecretString: &password})
+	require.NoError(t, err)
+
+	d := sandbox.Deployment{APIEndpoint: terraform.OutputContext(t, ctx, options, "api_endpoint")}
+	dora := box.Person(d, "dora@example.com")
+	r, err := dora.Ask(ctx, "postgres", "reports", "The monthly report", 5*time.Second)
+	require.NoError(t, err)
+	_, err = box.Person(d, approver).Approve(ctx, r.ID)
+	require.NoError(t, err)
+	await(t, dora, r.ID, "active")
+	require.True(t, isMember(t, ctx, database))
+	await(t, dora, r.ID, "done")
+	require.False(t, isMember(t, ctx, database))
+}
+
+// stateBucket makes a bucket for Terraform's state, and says where it is.
+func stateBucket(t *testing.T, ctx context.Context, box *sandbox.Sandbox) map[string]any {
+	t.Helper()
+	bucket := "acme-terraform-state"
+	client := s3.NewFromConfig(box.Config(box.Admin), func(o *s3.Options) { o.UsePathStyle = true })
+	_, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket})
+	require.NoError(t, err)
+	return map[string]any{
+		"bucket": bucket, "key": "sym/prod.tfstate", "region": "us-east-1", "use_path_style": true,
+	}
+}
+
+// ownSubnets are subnets of a network that is there already.
+func ownSubnets(t *testing.T, ctx context.Context, box *sandbox.Sandbox) []string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.tf"), []byte(`
+terraform {
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 5.100"
+    }
+  }
+}
+
+data "aws_subnets" "these" {}
+
+output "ids" {
+  value = slice(sort(data.aws_subnets.these.ids), 0, 2)
+}
+`), 0o600))
+	options := &terraform.Options{
+		TerraformBinary: box.Terraform, TerraformDir: dir, EnvVars: box.Env(), NoColor: true,
+		Logger: logger.Discard,
+	}
+	terraform.InitAndApplyContext(t, ctx, options)
+	return terraform.OutputListContext(t, ctx, options, "ids")
+}
+
+// ownDatabase is a database that Terraform knows nothing of, with a role, a
+// person, and what setup.sql makes.
+func ownDatabase(t *testing.T, ctx context.Context, box *sandbox.Sandbox) *pgserver.Server {
+	t.Helper()
+	certificate, key, err := box.Authority.Issue(filepath.Join(box.Dir, "own-database"))
+	require.NoError(t, err)
+	server, err := pgserver.Start(ctx, pgserver.Config{CertFile: certificate, KeyFile: key})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop()) })
+	owner(t, ctx, server, "CREATE ROLE reports NOLOGIN")
+	owner(t, ctx, server, "CREATE ROLE dora LOGIN")
+
+	psql := filepath.Join(pgserver.Installed()[0].Binaries, "psql")
+	if _, err := os.Stat(psql); err != nil {
+		psql = "psql"
+	}
+	// Twice, since it can be run again.
+	for range 2 {
+		out, err := exec.CommandContext(ctx, psql, "-v", "broker=sym_broker", "-v", "roles=reports",
+			"-f", "../modules/postgres-lambda/setup.sql", server.URL()).CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
+	return server
+}
+
+func owner(t *testing.T, ctx context.Context, server *pgserver.Server, statement string) {
+	t.Helper()
+	conn, err := pgx.Connect(ctx, server.URL())
+	require.NoError(t, err)
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, statement)
+	require.NoError(t, err)
+}
+
+func isMember(t *testing.T, ctx context.Context, server *pgserver.Server) (member bool) {
+	t.Helper()
+	conn, err := pgx.Connect(ctx, server.URL())
+	require.NoError(t, err)
+	defer conn.Close(ctx)
+	require.NoError(t, conn.QueryRow(ctx, "SELECT pg_has_role('dora', 'reports', 'MEMBER')").Scan(&member))
+	return member
+}
