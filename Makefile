@@ -10,7 +10,6 @@ TERRAFORM_DOCS := github.com/terraform-docs/terraform-docs@v0.21.0
 
 TERRAFORM = $$(go run ./test/sandbox/tools/install terraform)
 MODULES   := $(sort $(dir $(wildcard modules/*/main.tf)))
-ROOTS     := $(MODULES) $(sort $(dir $(wildcard environments/*/main.tf)))
 SCRIPTS   := .ci/run
 
 .DEFAULT_GOAL := help
