@@ -4,9 +4,9 @@
 # variable `architecture` (arm64 or x86_64) has to say the same.
 ARCH ?= arm64
 
-STATICCHECK    := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-TFLINT         := github.com/terraform-linters/tflint@v0.64.0
-TERRAFORM_DOCS := github.com/terraform-docs/terraform-docs@v0.21.0
+# The checkers, pinned with their sums in a module of their own, so that the
+# product does not depend on what they depend on.
+TOOL := go tool -modfile=.tools/go.mod
 
 TERRAFORM = $$(go run ./test/sandbox/tools/install terraform)
 MODULES   := $(sort $(dir $(wildcard modules/*/main.tf)))
@@ -33,12 +33,11 @@ lint: ## Check form and faults of Go, Terraform and shell.
 	@echo "gofmt"; test -z "$$(gofmt -l . | tee /dev/stderr)"
 	@echo "go vet"; go vet ./...
 	@echo "go mod tidy"; go mod tidy -diff
-	@echo "staticcheck"; go run $(STATICCHECK) ./...
+	@echo "staticcheck"; $(TOOL) staticcheck ./...
 	@echo "terraform fmt"; $(TERRAFORM) fmt -check -diff -recursive
-	@echo "tflint"; go install $(TFLINT) && \
-		"$$(go env GOPATH)/bin/tflint" --recursive --config "$(CURDIR)/.tflint.hcl"
+	@echo "tflint"; $(TOOL) tflint --recursive --config "$(CURDIR)/.tflint.hcl"
 	@echo "terraform-docs"; for m in $(MODULES); do \
-		go run $(TERRAFORM_DOCS) --output-check "$$m" >/dev/null || exit 1; done
+		$(TOOL) terraform-docs -c .terraform-docs.yml --output-check "$$m" >/dev/null || exit 1; done
 	@command -v shellcheck >/dev/null || { echo "shellcheck is missing:" \
 		"apt-get install shellcheck, or brew install shellcheck" >&2; exit 1; }
 	@echo "shellcheck"; shellcheck $(SCRIPTS)
@@ -49,7 +48,7 @@ fmt: ## Bring Go and Terraform into form.
 	$(TERRAFORM) fmt -recursive
 
 docs: ## Write the inputs and outputs into each module's README.
-	@for m in $(MODULES); do go run $(TERRAFORM_DOCS) "$$m" || exit 1; done
+	@for m in $(MODULES); do $(TOOL) terraform-docs -c .terraform-docs.yml "$$m" || exit 1; done
 
 clean: ## Remove what was built.
 	rm -rf .build functions/dist
