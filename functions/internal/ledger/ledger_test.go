@@ -23,6 +23,7 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 	postgreslambda "sym-postgres-quickstart/modules/postgres-lambda"
 	"sym-postgres-quickstart/test/sandbox/pgserver"
+	"sym-postgres-quickstart/test/sandbox/tools"
 )
 
 // servers has one server of every version on this machine.
@@ -30,7 +31,11 @@ var servers []*pgserver.Server
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		for _, installation := range pgserver.Installed() {
+		installations, missing := tools.Servers(context.Background())
+		if missing != nil {
+			fmt.Fprintln(os.Stderr, missing)
+		}
+		for _, installation := range installations {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			server, err := pgserver.Start(ctx, pgserver.Config{Binaries: installation.Binaries})

@@ -15,6 +15,11 @@ func cache(name string) (dir string, unlock func(), err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("there is no folder for what is installed: %w", err)
 	}
+	return cacheIn(base, name)
+}
+
+// cacheIn is cache below a folder of the caller's choice.
+func cacheIn(base, name string) (dir string, unlock func(), err error) {
 	dir = filepath.Join(base, "sym-postgres-quickstart", name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", nil, err

@@ -1,7 +1,7 @@
 // Command install makes sure that what the sandbox needs is on this machine, and
 // says where it is. With a name it prints that one path alone, for scripts.
 //
-//	go run ./test/sandbox/tools/install [terraform|moto|postgres]
+//	go run ./test/sandbox/tools/install [terraform|moto|postgres|servers]
 package main
 
 import (
@@ -37,6 +37,14 @@ func run(ctx context.Context, only string) error {
 			}
 			return pgserver.Installed()[0].Binaries, nil
 		}},
+		{"servers", func(ctx context.Context) (string, error) {
+			servers, err := tools.Servers(ctx)
+			var folders []string
+			for _, server := range servers {
+				folders = append(folders, server.Binaries)
+			}
+			return strings.Join(folders, string(os.PathListSeparator)), err
+		}},
 	} {
 		if only != "" && only != tool.name {
 			continue
@@ -52,7 +60,8 @@ func run(ctx context.Context, only string) error {
 		fmt.Printf("%-10s %s\n", tool.name, path)
 	}
 	if only != "" {
-		return fmt.Errorf("there is no tool %q: terraform, moto and postgres are known", only)
+		return fmt.Errorf("there is no tool %q: terraform, moto, postgres "+
+			"and servers are known", only)
 	}
 	return nil
 }
