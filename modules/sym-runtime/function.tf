@@ -98,12 +98,6 @@ resource "aws_iam_role_policy" "runtime" {
         )
       },
       {
-        Sid      = "ReportErrors"
-        Effect   = "Allow"
-        Action   = "sns:Publish"
-        Resource = aws_sns_topic.errors.arn
-      },
-      {
         Sid      = "AssumeRuntimeConnector"
         Effect   = "Allow"
         Action   = "sts:AssumeRole"
@@ -133,13 +127,11 @@ resource "aws_lambda_function" "runtime" {
     variables = merge(
       {
         SYM_CALLERS               = jsonencode(var.callers)
-        SYM_ERROR_TOPIC_ARN       = aws_sns_topic.errors.arn
         SYM_EXTERNAL_ID           = terraform_data.external_id.output
         SYM_FLOWS_PATH            = local.flows_path
         SYM_ORG_SLUG              = var.sym_org_slug
         SYM_REQUEST_TABLE         = aws_dynamodb_table.requests.name
         SYM_RUNTIME_CONNECTOR_ARN = aws_iam_role.runtime_connector.arn
-        SYM_RUNTIME_NAME          = var.runtime_name
       },
       var.error_channel == null ? {} : {
         SYM_ERROR_CHANNEL = var.error_channel
