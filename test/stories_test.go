@@ -3,16 +3,20 @@ package test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/rds/auth"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"sym-postgres-quickstart/test/sandbox/front"
 )
 
 // stories are told beside each other, each with an engineer of its own.
@@ -32,6 +36,7 @@ var stories = map[string]func(*testing.T, *world){
 	"bad events change nothing":                     badEvents,
 	"a decision on what is decided":                 decidedAlready,
 	"a caller without a name":                       nameless,
+	"a forged token is nobody's login":              forgedToken,
 }
 
 func approvedAndExpired(t *testing.T, w *world) {
@@ -410,6 +415,27 @@ func nameless(t *testing.T, w *world) {
 	forged.Keys.SecretAccessKey = "guessed"
 	_, err = forged.Call(t.Context(), "GET", "/requests", nil)
 	requireCode(t, err, 403, "")
+}
+
+func forgedToken(t *testing.T, w *world) {
+	db := w.deployment.Database
+	login := func(keys aws.Credentials, tokenFor, user string) error {
+		token, err := auth.BuildAuthToken(t.Context(), fmt.Sprintf("%s:%d", db.Host, db.Port), front.Region,
+			tokenFor, aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return keys, nil }))
+		require.NoError(t, err)
+		conn, err := w.box.Connect(t.Context(), db, user, token)
+		if err == nil {
+			require.NoError(t, conn.Close(t.Context()))
+		}
+		return err
+	}
+	forged := w.box.Admin
+	forged.SecretAccessKey = "guessed"
+	require.NoError(t, login(w.box.Admin, "sym_broker", "sym_broker"), "a token of rds-db:connect lets the broker in")
+	requireSQLState(t, login(forged, "sym_broker", "sym_broker"), "28000")
+	requireSQLState(t, login(w.box.Admin, "alice", "sym_broker"), "28000")
+	// Who is not in rds_iam has a password, and no token helps.
+	requireSQLState(t, login(w.box.Admin, "alice", "alice"), "28P01")
 }
 
 // execution is the ARN of a request's execution.

@@ -24,7 +24,12 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := run(ctx, newNarrator(os.Stdout)); err != nil {
+	err := run(ctx, newNarrator(os.Stdout))
+	if ctx.Err() != nil && err != nil {
+		fmt.Fprintln(os.Stderr, "\nInterrupted. Everything that was started has been stopped.")
+		os.Exit(130)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "\nThe story did not hold:", err)
 		os.Exit(1)
 	}
