@@ -1,0 +1,64 @@
+package test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gruntwork-io/terratest/modules/logger"
+	"github.com/gruntwork-io/terratest/modules/terraform"
+	"github.com/stretchr/testify/require"
+)
+
+// example is the first block of Terraform in a README. Its fence says how many
+// resources it plans.
+var example = regexp.MustCompile("(?s)```hcl plans=(\\d+)\n(.*?)```")
+
+// TestReadmes plans what the modules' READMEs show. Their examples are one
+// configuration together, as a team would write it.
+func TestReadmes(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	box, options := newBox(t, ctx, "sandbox", nil)
+	dir := filepath.Join(options.TerraformDir, "..", "..")
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "functions"), 0o755))
+	require.NoError(t, os.Symlink(options.Vars["package_dir"].(string), filepath.Join(dir, "functions", "dist")))
+
+	readmes, err := filepath.Glob("../modules/*/README.md")
+	require.NoError(t, err)
+	wanted := map[string]int{}
+	var whole strings.Builder
+	for _, path := range readmes {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		match := example.FindSubmatch(text)
+		require.NotNil(t, match, "%s has no example with the number of its resources", path)
+		name := strings.ReplaceAll(filepath.Base(filepath.Dir(path)), "-", "_")
+		wanted[strings.TrimPrefix(name, "example_")], err = strconv.Atoi(string(match[1]))
+		require.NoError(t, err)
+		whole.Write(match[2])
+	}
+	// The network in the example is nobody's; this one is there.
+	subnets := ownSubnets(t, ctx, box)
+	text := strings.NewReplacer(
+		"subnet-0123456789abcdef0", subnets[0], "subnet-0fedcba9876543210", subnets[1],
+	).Replace(whole.String())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.tf"), []byte(text), 0o600))
+
+	plan := terraform.InitAndPlanAndShowWithStructContext(t, ctx, &terraform.Options{
+		TerraformBinary: box.Terraform, TerraformDir: dir, EnvVars: box.Env(), NoColor: true,
+		Logger: logger.Discard, PlanFilePath: filepath.Join(dir, "plan"),
+	})
+	planned := map[string]int{}
+	for address, change := range plan.ResourceChangesMap {
+		if change.Change.Actions.Create() {
+			planned[strings.Split(address, ".")[1]]++
+		}
+	}
+	require.Equal(t, wanted, planned)
+}
