@@ -84,6 +84,10 @@ func configure(getenv func(string) string, log *slog.Logger) (*handler, error) {
 			h.users.Table[strings.ToLower(strings.TrimSpace(email))] = user
 		}
 	}
+	options, err := ledgerOptions(getenv)
+	if err != nil {
+		return nil, err
+	}
 	config, err := database.FromEnvironment(getenv)
 	if err != nil {
 		return nil, err
@@ -92,8 +96,29 @@ func configure(getenv func(string) string, log *slog.Logger) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.ledger = ledger.New(database.NewSession(connector.Connect), log)
+	h.ledger = ledger.New(database.NewSession(connector.Connect), log, options)
 	return h, nil
+}
+
+// ledgerOptions reads PG_END_SESSIONS (on or off, on where it is not set) and
+// PG_UNKNOWN_USERS (existing or create, existing where it is not set).
+func ledgerOptions(getenv func(string) string) (options ledger.Options, err error) {
+	switch value := getenv("PG_END_SESSIONS"); value {
+	case "", "on":
+	case "off":
+		options.KeepSessions = true
+	default:
+		return options, fmt.Errorf("PG_END_SESSIONS is %q, but it has to be on or off", value)
+	}
+	switch value := getenv("PG_UNKNOWN_USERS"); value {
+	case "", "existing":
+	case "create":
+		options.MakeUsers = true
+	default:
+		return options, fmt.Errorf(
+			"PG_UNKNOWN_USERS is %q, but it has to be existing or create", value)
+	}
+	return options, nil
 }
 
 // broken answers every event with the same error.

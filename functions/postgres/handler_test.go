@@ -234,7 +234,8 @@ func TestFunctionErrorsHaveStableTypes(t *testing.T) {
 func TestConfiguration(t *testing.T) {
 	for name, value := range map[string]string{
 		"PG_MAX_DURATION": "-1", "PG_USERNAME_FROM": "name", "PG_USERNAMES": "[]",
-		"PG_PORT": "x", "PG_SSLMODE": "allow",
+		"PG_PORT": "x", "PG_SSLMODE": "allow", "PG_END_SESSIONS": "no",
+		"PG_UNKNOWN_USERS": "make",
 	} {
 		_, err := configure(environment(map[string]string{name: value}), quiet())
 		require.ErrorContains(t, err, name)
@@ -249,7 +250,8 @@ func TestLocalAnswersAsLambdaWould(t *testing.T) {
 	}
 	h := newHandler(environment(nil), quiet())
 	assert.Equal(t, 0, run(h, strings.NewReader(`{"type":"sweep"}`)))
-	assert.JSONEq(t, `{"body":{"revoked":[],"failed":[]},"errors":[]}`, out.String())
+	assert.JSONEq(t, `{"body":{"revoked":[],"failed":[],"repaired":[],"drift":[]},
+		"errors":[]}`, out.String())
 	assert.Equal(t, 0, run(h, strings.NewReader(`{}`)))
 	assert.Contains(t, out.String(), `"malformed_event"`)
 	h = newHandler(environment(map[string]string{"PG_PORT": "1"}), quiet())

@@ -116,11 +116,13 @@ resource "aws_lambda_function" "this" {
       {
         PG_AUTH          = var.auth
         PG_DATABASE      = var.connection.database
+        PG_END_SESSIONS  = var.end_sessions ? "on" : "off"
         PG_HOST          = var.connection.host
         PG_MAX_DURATION  = tostring(var.max_duration_seconds)
         PG_PORT          = tostring(var.connection.port)
         PG_ROLES         = join(",", var.roles)
         PG_SSLMODE       = var.sslmode
+        PG_UNKNOWN_USERS = var.unknown_users
         PG_USER          = var.connection.user
         PG_USERNAME_FROM = var.username_from
         PG_USERNAMES     = jsonencode(var.usernames)

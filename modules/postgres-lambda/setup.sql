@@ -5,12 +5,15 @@
 --
 -- It makes the broker, which is the user that the function logs in as; lets it hand out
 -- the named roles, and no others; and makes the schema "sym" with the ledger of what was
--- handed out. It can be run any number of times and never deletes anything.
+-- handed out. It can be run any number of times, brings an older ledger up to date, and
+-- never deletes anything.
 --
 -- The broker has no password afterwards. Give it one with psql's \password (it does not
 -- show in the server's log), or on RDS and Aurora: GRANT rds_iam TO sym_broker;
 --
--- It makes no users: the people who request access are users of the database already.
+-- It makes no users: the people who request access are users of the database already. With
+-- -v create_users=on the function may make those who are missing: see sym.create_user. The
+-- next run without it takes that back. To remove all of it, run uninstall.sql.
 
 \set ON_ERROR_STOP on
 \set QUIET on
@@ -22,11 +25,16 @@
 \else
 \set roles ''
 \endif
+\if :{?create_users}
+\else
+\set create_users off
+\endif
 
 BEGIN;
 SET LOCAL client_min_messages = warning;
 SELECT set_config('sym.broker', :'broker', true) AS broker,
-       set_config('sym.roles', :'roles', true) AS roles;
+       set_config('sym.roles', :'roles', true) AS roles,
+       set_config('sym.create_users', :'create_users', true) AS create_users;
 
 -- Refuse what cannot work before anything is changed, in sentences.
 DO $$
@@ -34,6 +42,7 @@ DECLARE
     broker  text := current_setting('sym.broker');
     target  text;
     targets text[];
+    another text;
 BEGIN
     IF current_setting('server_version_num')::int < 140000 THEN
         RAISE EXCEPTION 'PostgreSQL 14 or newer is needed, but this is %.',
@@ -71,6 +80,25 @@ BEGIN
                AND (rolsuper OR rolcreaterole OR rolreplication OR rolbypassrls)) THEN
         RAISE EXCEPTION 'The broker "%" exists and has more rights than it may have: it '
             'must not be SUPERUSER, CREATEROLE, REPLICATION or BYPASSRLS.', broker;
+    END IF;
+    -- Memberships belong to the whole server and a ledger to one database: two ledgers of
+    -- one broker would take back what the other has handed out.
+    SELECT min(datname) INTO another
+    FROM pg_shdepend JOIN pg_database d ON d.oid = dbid
+    WHERE refclassid = 'pg_authid'::regclass AND datname <> current_database()
+      AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = broker);
+    IF another IS NOT NULL THEN
+        RAISE EXCEPTION 'The broker "%" has rights in the database "%" already. Every '
+            'database needs a broker of its own: choose another name here.', broker, another;
+    END IF;
+    IF current_setting('sym.create_users') NOT IN ('on', 'off') THEN
+        RAISE EXCEPTION 'create_users is "%", but it has to be on or off.',
+            current_setting('sym.create_users');
+    END IF;
+    IF current_setting('sym.create_users') = 'on' AND NOT
+       (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user) THEN
+        RAISE EXCEPTION 'You are "%", who may not make users, so that the function cannot '
+            'do it with your rights. Run this as a user with CREATEROLE.', current_user;
     END IF;
     -- Somebody else's schema could bring along somebody else's functions.
     IF EXISTS (SELECT FROM pg_namespace
@@ -157,6 +185,8 @@ CREATE TABLE IF NOT EXISTS sym.users (
     username name PRIMARY KEY,
     email    text NOT NULL
 );
+-- When we made this user; NULL where somebody else did. Added in version 2 of the ledger.
+ALTER TABLE sym.users ADD COLUMN IF NOT EXISTS made_at timestamptz;
 
 -- A role by its name, or by its number where it was renamed; NULL where it was dropped.
 CREATE OR REPLACE FUNCTION sym.resolve(of_name name, of_oid oid) RETURNS oid
@@ -245,7 +275,28 @@ BEGIN
 END
 $$;
 
--- The broker reads and adds to the ledger, and can change in it that a run was revoked.
+-- Makes the database user of a person who has none: with a login, no password, and rds_iam
+-- where the server knows it, so that on RDS the person logs in with IAM and elsewhere as the
+-- administrator arranges. The mark that the user is ours is made_at, and a comment on the
+-- role. It runs with its owner's rights, so that the broker needs no CREATEROLE, which up to
+-- version 15 could change every password; only with create_users=on may the broker call it.
+-- Nobody drops the users again.
+CREATE OR REPLACE FUNCTION sym.create_user(new_user name, for_email text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('CREATE ROLE %I LOGIN', new_user);
+    EXECUTE format('COMMENT ON ROLE %I IS %L', new_user, 'Made by sym for ' || for_email);
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_iam') THEN
+        EXECUTE format('GRANT rds_iam TO %I', new_user);
+    END IF;
+    INSERT INTO sym.users (username, email, made_at)
+    VALUES (new_user, for_email, clock_timestamp())
+    ON CONFLICT (username) DO UPDATE SET made_at = excluded.made_at;
+END
+$$;
+
+-- The broker reads and adds to the ledger, and can change in it that a run was revoked and
+-- its sessions dealt with.
 REVOKE ALL ON ALL TABLES IN SCHEMA sym FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA sym FROM PUBLIC;
 DO $$
@@ -253,10 +304,17 @@ DECLARE
     broker text := current_setting('sym.broker');
 BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA sym TO %I', broker);
-    EXECUTE format('GRANT SELECT, INSERT, UPDATE (revoked_at) ON sym.grants TO %I', broker);
-    EXECUTE format('GRANT SELECT, INSERT ON sym.users TO %I', broker);
+    -- What an earlier version of this file or of its settings granted and this one does not.
+    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA sym FROM %I', broker);
+    EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA sym FROM %I', broker);
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE (revoked_at, sessions_ended_at) '
+        'ON sym.grants TO %I', broker);
+    EXECUTE format('GRANT SELECT, INSERT (username, email) ON sym.users TO %I', broker);
     EXECUTE format('GRANT EXECUTE ON FUNCTION sym.resolve(name, oid), sym.holds(oid, oid), '
         'sym.danger(oid), sym.end_sessions(text) TO %I', broker);
+    IF current_setting('sym.create_users') = 'on' THEN
+        EXECUTE format('GRANT EXECUTE ON FUNCTION sym.create_user(name, text) TO %I', broker);
+    END IF;
 END
 $$;
 

@@ -68,6 +68,16 @@ variable "db_resource_id" {
   }
 }
 
+variable "end_sessions" {
+  description = <<-EOT
+    Whether a user's sessions are ended when a role is taken back and they hold
+    it by no other way. One that did `SET ROLE` would keep it until its end.
+  EOT
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "error_topic_arn" {
   description = "The SNS topic that the alarms go to."
   type        = string
@@ -230,6 +240,22 @@ variable "tags" {
   type        = map(string)
   default     = {}
   nullable    = false
+}
+
+variable "unknown_users" {
+  description = <<-EOT
+    What happens to a person whom the database does not know: `existing`
+    refuses them, `create` makes a user without a password. The latter needs
+    `setup.sql` with `-v create_users=on`.
+  EOT
+  type        = string
+  default     = "existing"
+  nullable    = false
+
+  validation {
+    condition     = contains(["create", "existing"], var.unknown_users)
+    error_message = "The unknown_users are existing or create."
+  }
 }
 
 variable "username_from" {

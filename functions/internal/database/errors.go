@@ -56,6 +56,7 @@ var (
 		"58":    true, // Errors of the system around it.
 		"XX":    true, // Errors inside of it.
 		"3D000": true, // No such database.
+		"0A000": true, // A standby's answer to BEGIN … READ WRITE, as after a failover.
 	}
 )
 

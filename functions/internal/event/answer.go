@@ -25,6 +25,9 @@ const (
 	RunEnded        Code = "run_ended"
 	RunMismatch     Code = "run_mismatch"
 	NotInstalled    Code = "not_installed"
+	// UsersNotMade is the reason where this function is set to make unknown users, and the
+	// database was not set up for it.
+	UsersNotMade Code = "users_not_made"
 )
 
 // Refusal is an answer that no repetition will change.
@@ -91,6 +94,8 @@ type Escalated struct {
 	Changed bool `json:"changed"`
 	// Standing is true where the user had the membership before and will keep it.
 	Standing bool `json:"standing"`
+	// UserMade is true where the user did not exist and was made.
+	UserMade bool `json:"user_made,omitempty"`
 }
 
 // Deescalated is the body that answers a deescalate. User and Role are empty for a run that
@@ -113,6 +118,11 @@ type Deescalated struct {
 type Swept struct {
 	Revoked []Revoked `json:"revoked"`
 	Failed  []Failed  `json:"failed"`
+	// Repaired are memberships that we had granted and that no run accounted for. Run is
+	// the name under which the ledger notes that they were taken back.
+	Repaired []Revoked `json:"repaired"`
+	// Drift is what only a person can put right.
+	Drift []Drift `json:"drift"`
 }
 
 // Revoked is one run that a sweep has ended.
@@ -133,6 +143,29 @@ type Failed struct {
 // Status is the body that answers the question for the status.
 type Status struct {
 	Active []Active `json:"active"`
+	Drift  []Drift  `json:"drift"`
+}
+
+// The kinds of [Drift].
+const (
+	// DriftLeftover is a membership that we granted and that no run accounts for. A sweep
+	// takes it back.
+	DriftLeftover = "leftover"
+	// DriftMissing is a run that has its role in the ledger and not in the catalogue.
+	DriftMissing = "missing"
+	// DriftChanged is a run whose membership was changed by somebody else.
+	DriftChanged = "changed"
+)
+
+// Drift is a difference between the ledger and the catalogue.
+type Drift struct {
+	Kind string `json:"kind"`
+	// Run is empty for a leftover.
+	Run  string `json:"run,omitempty"`
+	User string `json:"user"`
+	Role string `json:"role"`
+	// Message is a sentence for a database administrator.
+	Message string `json:"message"`
 }
 
 // Active is one run that holds its role.

@@ -16,7 +16,7 @@ import (
 func (l *Ledger) Deescalate(ctx context.Context, run string) (event.Deescalated, error) {
 	answer := event.Deescalated{Run: run}
 	err := l.do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-		answer, err = deescalate(ctx, conn, run)
+		answer, err = l.deescalate(ctx, conn, run)
 		return err
 	})
 	if err != nil {
@@ -60,7 +60,7 @@ const deescalateHolding = `
 	LEFT JOIN pg_roles u ON u.oid = sym.resolve(g.username, g.user_oid)
 	LEFT JOIN pg_roles r ON r.oid = sym.resolve(g.rolename, g.role_oid)`
 
-func deescalate(
+func (l *Ledger) deescalate(
 	ctx context.Context, conn *pgx.Conn, id string,
 ) (event.Deescalated, error) {
 	// The first round trip takes the locks and looks.
@@ -103,9 +103,7 @@ func deescalate(
 	batch.Queue("COMMIT")
 	if now.known {
 		begin(ctx, batch)
-		batch.Queue(`SELECT sym.end_sessions($1)`, id).QueryRow(func(row pgx.Row) error {
-			return row.Scan(&answer.SessionsEnded)
-		})
+		l.queueSessions(batch, id, &answer.SessionsEnded)
 		batch.Queue(stillThrough, now.userNow, now.roleNow).QueryRow(func(row pgx.Row) error {
 			return row.Scan(&answer.StillMemberThrough)
 		})
@@ -116,6 +114,19 @@ func deescalate(
 	}
 	answer.Changed = !now.revoked
 	return answer, nil
+}
+
+// queueSessions queues the end of the sessions of a run that was ended, or the note that they
+// are left alone.
+func (l *Ledger) queueSessions(batch *pgx.Batch, run string, ended *int) {
+	if l.options.KeepSessions {
+		batch.Queue(`UPDATE sym.grants SET sessions_ended_at = clock_timestamp()
+			WHERE run = $1 AND revoked_at IS NOT NULL AND sessions_ended_at IS NULL`, run)
+		return
+	}
+	batch.Queue(`SELECT sym.end_sessions($1)`, run).QueryRow(func(row pgx.Row) error {
+		return row.Scan(ended)
+	})
 }
 
 // stillThrough lists by what a user still holds a role: the role itself for a membership of

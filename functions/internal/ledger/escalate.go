@@ -33,7 +33,7 @@ func (l *Ledger) Escalate(ctx context.Context, request Request) (event.Escalated
 	request.Reason = strings.ReplaceAll(request.Reason, "\x00", "\uFFFD")
 	var answer event.Escalated
 	err := l.do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-		answer, err = escalate(ctx, conn, request)
+		answer, err = l.escalate(ctx, conn, request)
 		return err
 	})
 	var refused database.DatabaseRefused
@@ -47,6 +47,7 @@ func (l *Ledger) Escalate(ctx context.Context, request Request) (event.Escalated
 	}
 	l.log.Log(ctx, level(answer.Changed), "granted", "run", answer.Run, "user", answer.User,
 		"role", answer.Role, "requester", request.Requester, "reason", request.Reason,
+		"user_made", answer.UserMade,
 		"expires_at", answer.ExpiresAt, "changed", answer.Changed, "standing", answer.Standing)
 	return answer, nil
 }
@@ -65,9 +66,12 @@ type situation struct {
 	ended, standing    *bool
 
 	userExists, userIsLogin, userOffLimits bool
-	owner                                  *string
-	roleExists, mayGrant, circular         bool
-	danger                                 *string
+	// makeUser is set where a user that does not exist is to be made, mayMake where the
+	// database allows that.
+	makeUser, mayMake              bool
+	owner                          *string
+	roleExists, mayGrant, circular bool
+	danger                         *string
 
 	// Memberships of the user in the role: from us, from a run that has not ended, and
 	// from anybody else.
@@ -81,7 +85,11 @@ const escalateSituation = `
 		g.standing,
 		u.oid IS NOT NULL, coalesce(u.rolcanlogin, false),
 		coalesce(u.rolsuper OR u.rolname = current_user
-			OR pg_has_role(u.oid, n.nspowner, 'MEMBER'), false),
+			OR pg_has_role(u.oid, n.nspowner, 'MEMBER')
+			OR EXISTS (SELECT FROM pg_roles a WHERE a.rolname IN ('rds_superuser', 'rdsadmin')
+				AND pg_has_role(u.oid, a.oid, 'MEMBER')), false),
+		coalesce(has_function_privilege(to_regprocedure('sym.create_user(name, text)'),
+			'EXECUTE'), false),
 		(SELECT email FROM sym.users WHERE username = $2::name),
 		r.oid IS NOT NULL,
 		coalesce(pg_has_role(current_user, r.oid, 'MEMBER WITH ADMIN OPTION'), false),
@@ -105,7 +113,7 @@ const escalateSituation = `
 	) AS m ON true
 	WHERE n.nspname = 'sym'`
 
-func escalate(
+func (l *Ledger) escalate(
 	ctx context.Context, conn *pgx.Conn, request Request,
 ) (event.Escalated, error) {
 	// The first round trip takes the locks and looks.
@@ -118,7 +126,7 @@ func escalate(
 		func(row pgx.Row) error {
 			return row.Scan(&now.known, &now.user, &now.role, &now.grantedAt, &now.expires,
 				&now.ended, &now.standing, &now.userExists, &now.userIsLogin,
-				&now.userOffLimits, &now.owner, &now.roleExists, &now.mayGrant, &now.circular,
+				&now.userOffLimits, &now.mayMake, &now.owner, &now.roleExists, &now.mayGrant, &now.circular,
 				&now.danger, &now.ours, &now.fromRuns, &now.foreign, &now.version)
 		})
 	if err := run(ctx, conn, batch); err != nil {
@@ -128,6 +136,7 @@ func escalate(
 		return event.Escalated{}, err
 	}
 
+	now.makeUser = l.options.MakeUsers && !now.userExists
 	if refusal := now.refuse(request); refusal != nil {
 		return event.Escalated{}, rollback(ctx, conn, refusal)
 	}
@@ -146,6 +155,9 @@ func escalate(
 	// left alone. From 16 on every grantor has a row of their own, and ours is beside it.
 	grant := !now.ours && (now.version >= 16 || !now.foreign && !now.fromRuns)
 	batch = &pgx.Batch{}
+	if now.makeUser {
+		batch.Queue(`SELECT sym.create_user($1::name, $2)`, request.User, request.Requester)
+	}
 	batch.Queue(`INSERT INTO sym.users (username, email) VALUES ($1::name, $2)
 		ON CONFLICT DO NOTHING`, request.User, request.Requester)
 	if grant {
@@ -171,7 +183,7 @@ func escalate(
 		return event.Escalated{}, err
 	}
 	answer.GrantedAt, answer.ExpiresAt = answer.GrantedAt.UTC(), answer.ExpiresAt.UTC()
-	answer.Changed = true
+	answer.Changed, answer.UserMade = true, now.makeUser
 	return answer, nil
 }
 
@@ -202,13 +214,21 @@ func (s situation) refuse(request Request) error {
 		return event.Refuse(event.RoleNotGranted,
 			"This function may not hand out the role %q. A database administrator has to run "+
 				"setup.sql with it.", role)
-	case !s.userExists:
+	case s.makeUser && reserved(user):
+		return event.Refuse(event.UserRefused,
+			"%q is a name that PostgreSQL keeps for itself, and no user can be made with it. "+
+				"A database administrator can assign another.", user)
+	case s.makeUser && !s.mayMake:
+		return event.Refuse(event.UsersNotMade,
+			"The database has no user %q, and this function may not make it. A database "+
+				"administrator has to run setup.sql with create_users=on.", user)
+	case !s.userExists && !s.makeUser:
 		return event.Refuse(event.UnknownUser,
 			"The database has no user %q. Ask a database administrator to create it.", user)
 	case s.userOffLimits:
 		return event.Refuse(event.UserRefused,
 			"The database user %q administers the database and is not given roles here.", user)
-	case !s.userIsLogin:
+	case !s.userIsLogin && !s.makeUser:
 		return event.Refuse(event.UserRefused,
 			"%q is a group in the database, and a role is only given to one person.", user)
 	case s.owner != nil && !strings.EqualFold(*s.owner, request.Requester):
@@ -221,4 +241,10 @@ func (s situation) refuse(request Request) error {
 			"The role %q is itself a member of %q, so that it cannot be given to it.", role, user)
 	}
 	return nil
+}
+
+// reserved tells the names that CREATE ROLE refuses, see RoleSpec and IsReservedName in
+// PostgreSQL's source.
+func reserved(user string) bool {
+	return user == "public" || user == "none" || strings.HasPrefix(user, "pg_")
 }

@@ -28,11 +28,21 @@ const maxLockWait = 5 * time.Second
 type Ledger struct {
 	session *database.Session
 	log     *slog.Logger
+	options Options
+}
+
+// Options change what a ledger does.
+type Options struct {
+	// KeepSessions leaves the user's sessions alone when a role is taken back. One that did
+	// SET ROLE, or has a cursor open, then keeps the role until its end.
+	KeepSessions bool
+	// MakeUsers makes the users that the database does not know, instead of refusing them.
+	MakeUsers bool
 }
 
 // New makes a ledger that works over a session.
-func New(session *database.Session, log *slog.Logger) *Ledger {
-	return &Ledger{session: session, log: log}
+func New(session *database.Session, log *slog.Logger, options Options) *Ledger {
+	return &Ledger{session: session, log: log, options: options}
 }
 
 // do runs work with a connection, which a refusal leaves in order.

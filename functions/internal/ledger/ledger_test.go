@@ -124,6 +124,10 @@ func newFixture(t *testing.T, server *pgserver.Server, superuser bool) *fixture 
 
 // ledgerOf is the ledger as a function that logs in as this broker has it.
 func (f *fixture) ledgerOf(broker string) *Ledger {
+	return f.ledgerWith(broker, Options{})
+}
+
+func (f *fixture) ledgerWith(broker string, options Options) *Ledger {
 	connect := func(ctx context.Context) (*pgx.Conn, error) {
 		config, err := pgx.ParseConfig(f.server.URLFor(broker, password, "db_"+f.suffix))
 		if err != nil {
@@ -139,7 +143,7 @@ func (f *fixture) ledgerOf(broker string) *Ledger {
 	}
 	session := database.NewSession(connect)
 	f.Cleanup(session.Close)
-	return New(session, f.log)
+	return New(session, f.log, options)
 }
 
 // countingConn counts round trips: a write after a read begins one.
@@ -172,8 +176,14 @@ func (f *fixture) trySetup(conn *pgx.Conn, broker string, roles ...string) error
 	for i, role := range roles {
 		roles[i] = f.of(role)
 	}
-	script, err := database.Script(postgreslambda.Setup, map[string]string{
+	return f.script(conn, postgreslambda.Setup, map[string]string{
 		"broker": broker, "roles": strings.Join(roles, ", ")})
+}
+
+// script runs a file for psql.
+func (f *fixture) script(conn *pgx.Conn, text string, variables map[string]string) error {
+	f.Helper()
+	script, err := database.Script(text, variables)
 	require.NoError(f, err)
 	_, err = conn.PgConn().Exec(f.Context(), script).ReadAll()
 	if err != nil {
@@ -247,10 +257,15 @@ func (f *fixture) deescalate(run string) event.Deescalated {
 
 func (f *fixture) refused(code event.Code, request Request) {
 	f.Helper()
+	f.refusedBy(f.Ledger, code, request)
+}
+
+func (f *fixture) refusedBy(ledger *Ledger, code event.Code, request Request) {
+	f.Helper()
 	before := query[string](f, `SELECT coalesce(string_agg(m::text, ' ' ORDER BY m::text), '')
 		FROM pg_auth_members m`)
 	rows := query[int](f, `SELECT count(*) FROM sym.grants`)
-	_, err := f.Escalate(f.Context(), request)
+	_, err := ledger.Escalate(f.Context(), request)
 	var refusal *event.Refusal
 	require.ErrorAs(f, err, &refusal)
 	require.Equal(f, code, refusal.Code, refusal.Message)
@@ -577,7 +592,7 @@ func TestSweepEndsWhatHasExpired(t *testing.T) {
 		assert.Equal(f, event.Swept{
 			Revoked: []event.Revoked{{
 				Run: "over_" + f.suffix, User: f.of("alice"), Role: f.of("readonly")}},
-			Failed: []event.Failed{},
+			Failed: []event.Failed{}, Repaired: []event.Revoked{}, Drift: []event.Drift{},
 		}, swept)
 		require.False(f, f.reads("alice"))
 		require.True(f, f.reads("bob"))

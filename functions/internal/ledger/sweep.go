@@ -19,12 +19,15 @@ type SweepIncomplete struct{ Message string }
 
 func (e SweepIncomplete) Error() string { return e.Message }
 
-// Sweep ends every run that has expired, and finishes those that were left half way. One
-// that fails does not keep it from the others; if any failed, the answer says which, and
-// the error is [SweepIncomplete]. A sweep that finds the database gone stops there.
+// Sweep ends every run that has expired, finishes those that were left half way, and takes
+// back memberships that no run accounts for. Other differences between the ledger and the
+// catalogue it reports, since only a person knows what was meant. One that fails does not
+// keep it from the others; if any failed, the answer says which, and the error is
+// [SweepIncomplete]. A sweep that finds the database gone stops there.
 func (l *Ledger) Sweep(ctx context.Context) (event.Swept, error) {
-	swept := event.Swept{Revoked: []event.Revoked{}, Failed: []event.Failed{}}
-	due, err := l.due(ctx)
+	swept := event.Swept{Revoked: []event.Revoked{}, Failed: []event.Failed{},
+		Repaired: []event.Revoked{}, Drift: []event.Drift{}}
+	due, drift, err := l.due(ctx)
 	if err != nil {
 		return swept, err
 	}
@@ -47,16 +50,36 @@ func (l *Ledger) Sweep(ctx context.Context) (event.Swept, error) {
 				"%d of %d expired grants were not revoked: %s", len(due)-i, len(due), err)}
 		}
 	}
+	for _, d := range drift {
+		if d.Kind != event.DriftLeftover {
+			l.log.WarnContext(ctx, "the catalogue differs from the ledger", "kind", d.Kind,
+				"run", d.Run, "user", d.User, "role", d.Role, "message", d.Message)
+			swept.Drift = append(swept.Drift, d)
+			continue
+		}
+		switch run, err := l.repair(ctx, d.User, d.Role); {
+		case err != nil:
+			l.log.ErrorContext(ctx, "a leftover could not be taken back", "user", d.User,
+				"role", d.Role, "error", err)
+			swept.Failed = append(swept.Failed,
+				event.Failed{User: d.User, Role: d.Role, Message: err.Error()})
+		case run != "":
+			swept.Repaired = append(swept.Repaired,
+				event.Revoked{Run: run, User: d.User, Role: d.Role})
+		}
+	}
 	if len(swept.Failed) > 0 {
 		return swept, SweepIncomplete{fmt.Sprintf(
-			"%d of %d expired grants were not revoked, the first since %s",
-			len(swept.Failed), len(due), swept.Failed[0].Message)}
+			"%d memberships were not taken back, the first since %s",
+			len(swept.Failed), swept.Failed[0].Message)}
 	}
 	return swept, nil
 }
 
-// due lists the runs that a sweep has to end, the longest overdue first.
-func (l *Ledger) due(ctx context.Context) (due []event.Revoked, err error) {
+// due lists the runs that a sweep has to end, the longest overdue first, and the drift.
+func (l *Ledger) due(
+	ctx context.Context,
+) (due []event.Revoked, drift []event.Drift, err error) {
 	err = l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
 		begin(ctx, batch)
@@ -74,15 +97,17 @@ func (l *Ledger) due(ctx context.Context) (due []event.Revoked, err error) {
 			due, err = pgx.CollectRows(rows, pgx.RowToStructByPos[event.Revoked])
 			return err
 		})
+		queueDrift(batch, &drift)
 		batch.Queue("COMMIT")
 		return run(ctx, conn, batch)
 	})
-	return due, err
+	return due, drift, err
 }
 
-// Status lists the runs that have their role, the oldest first.
+// Status lists the runs that have their role, the oldest first, and every difference
+// between the ledger and the catalogue.
 func (l *Ledger) Status(ctx context.Context) (event.Status, error) {
-	status := event.Status{Active: []event.Active{}}
+	status := event.Status{Active: []event.Active{}, Drift: []event.Drift{}}
 	err := l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
 		begin(ctx, batch)
@@ -94,6 +119,7 @@ func (l *Ledger) Status(ctx context.Context) (event.Status, error) {
 			status.Active, err = pgx.CollectRows(rows, pgx.RowToStructByPos[event.Active])
 			return err
 		})
+		queueDrift(batch, &status.Drift)
 		batch.Queue("COMMIT")
 		return run(ctx, conn, batch)
 	})

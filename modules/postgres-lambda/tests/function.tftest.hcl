@@ -50,12 +50,14 @@ run "with_a_password" {
       } == {
       PG_AUTH          = "secret"
       PG_DATABASE      = "postgres"
+      PG_END_SESSIONS  = "on"
       PG_HOST          = "db.example.com"
       PG_MAX_DURATION  = "86400"
       PG_PORT          = "5432"
       PG_ROLES         = "readonly,readwrite"
       PG_SECRET_ARN    = output.secret_arn
       PG_SSLMODE       = "verify-full"
+      PG_UNKNOWN_USERS = "existing"
       PG_USER          = "sym_broker"
       PG_USERNAMES     = "{}"
       PG_USERNAME_FROM = "local_part"
@@ -258,4 +260,14 @@ run "no_time_at_all" {
   }
 
   expect_failures = [var.max_duration_seconds]
+}
+
+run "unknown_users_is_existing_or_create" {
+  command = plan
+
+  variables {
+    unknown_users = "all"
+  }
+
+  expect_failures = [var.unknown_users]
 }

@@ -1,0 +1,89 @@
+-- Removes what setup.sql made, to be run by the one who ran that:
+--
+--   psql -v broker=sym_broker -f uninstall.sql "dbname=… host=…"
+--
+-- Delete the function first, or it goes on asking for its ledger. Where roles are still
+-- handed out it refuses; with -v revoke=on it takes them back (a session that did SET ROLE
+-- keeps its role until it ends). What was in the ledger is gone afterwards: copy sym.grants
+-- before if you need it. The roles, the people's users and whatever they were given by
+-- others stay, and so do the users that the function made.
+
+\set ON_ERROR_STOP on
+\set QUIET on
+\if :{?broker}
+\else
+\set broker sym_broker
+\endif
+\if :{?revoke}
+\else
+\set revoke off
+\endif
+
+BEGIN;
+SET LOCAL client_min_messages = warning;
+SELECT set_config('sym.broker', :'broker', true) AS broker,
+       set_config('sym.revoke', :'revoke', true) AS revoke;
+
+DO $$
+DECLARE
+    broker  text := current_setting('sym.broker');
+    by_us   oid := (SELECT oid FROM pg_roles WHERE rolname = broker);
+    holders text;
+    given   record;
+BEGIN
+    IF EXISTS (SELECT FROM pg_namespace
+               WHERE nspname = 'sym' AND NOT pg_has_role(nspowner, 'MEMBER')) THEN
+        RAISE EXCEPTION 'The schema "sym" belongs to "%". Run this as that user.',
+            (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'sym');
+    END IF;
+    IF broker IN (current_user, session_user) THEN
+        RAISE EXCEPTION 'The broker "%" cannot remove itself.', broker;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('sym setup'));
+
+    SELECT string_agg(format('%s of %s', roleid::regrole, member::regrole), ', ') INTO holders
+    FROM pg_auth_members WHERE grantor = by_us;
+    IF holders IS NOT NULL AND current_setting('sym.revoke') <> 'on' THEN
+        RAISE EXCEPTION 'Roles are still handed out: %. Wait until their time is over, or '
+            'take them back now with: psql -v broker=% -v revoke=on -f uninstall.sql',
+            holders, broker;
+    END IF;
+    -- From version 16 on a membership is taken back in the name of its grantor, by who has
+    -- the grantor's rights; whoever made the broker may have them.
+    IF holders IS NOT NULL AND NOT pg_has_role(broker, 'USAGE') THEN
+        EXECUTE format('GRANT %I TO CURRENT_USER', broker);
+    END IF;
+    FOR given IN SELECT roleid, member FROM pg_auth_members WHERE grantor = by_us LOOP
+        IF current_setting('server_version_num')::int >= 160000 THEN
+            EXECUTE format('REVOKE %s FROM %s GRANTED BY %I CASCADE',
+                given.roleid::regrole, given.member::regrole, broker);
+        ELSE
+            EXECUTE format('REVOKE %s FROM %s', given.roleid::regrole, given.member::regrole);
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- Each by its name and never with CASCADE: what somebody has put beside them stops this.
+DROP FUNCTION IF EXISTS sym.create_user(name, text);
+DROP FUNCTION IF EXISTS sym.end_sessions(text);
+DROP FUNCTION IF EXISTS sym.danger(oid);
+DROP FUNCTION IF EXISTS sym.holds(oid, oid);
+DROP FUNCTION IF EXISTS sym.resolve(name, oid);
+DROP TABLE IF EXISTS sym.grants;
+DROP TABLE IF EXISTS sym.users;
+DROP SCHEMA IF EXISTS sym;
+
+-- Dropping the broker takes its memberships, and with them the ADMIN OPTION, along. What
+-- else it was given stops this, since somebody uses it for something else.
+DO $$
+DECLARE
+    broker text := current_setting('sym.broker');
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = broker) THEN
+        EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM %I', current_database(), broker);
+        EXECUTE format('DROP ROLE %I', broker);
+    END IF;
+END
+$$;
+COMMIT;
