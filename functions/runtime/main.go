@@ -64,7 +64,7 @@ func build(ctx context.Context, getenv func(string) string) (*runtime, error) {
 		api: &api.API{
 			Service: &request.Service{
 				Store:     store,
-				Flows:     flows.New(ssm.NewFromConfig(cfg), s.flowsPath, time.Now, log),
+				Flows:     flows.New(ssm.NewFromConfig(cfg), s.flowsPath, log),
 				Workflows: workflows,
 				Now:       time.Now,
 				NewID:     uuid.NewString,

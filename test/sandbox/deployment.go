@@ -19,6 +19,7 @@ type Deployment struct {
 	PostgresFunction string
 	StateMachine     string
 	RequestTable     string
+	ErrorTopic       string
 	Flow             string
 	Database         Database
 }
@@ -47,6 +48,7 @@ func ReadDeployment(outputs []byte) (Deployment, error) {
 		"postgres_function_arn":      &d.PostgresFunction,
 		"state_machine_arn":          &d.StateMachine,
 		"request_table_name":         &d.RequestTable,
+		"error_topic_arn":            &d.ErrorTopic,
 		"flow":                       &d.Flow,
 		"database":                   &d.Database,
 	} {

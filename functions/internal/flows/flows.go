@@ -10,7 +10,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,10 +17,6 @@ import (
 
 	"sym-postgres-quickstart/functions/internal/request"
 )
-
-// CacheFor is how long an instance goes on with a configuration that it has read: so long may
-// somebody still approve who has been taken off the list.
-const CacheFor = 10 * time.Second
 
 // ConfigurationUnavailable says that Parameter Store could not be read. It may work later.
 type ConfigurationUnavailable struct {
@@ -41,33 +36,24 @@ func (e *ConfigurationUnavailable) Unwrap() error { return e.Err }
 type Store struct {
 	client *ssm.Client
 	path   string
-	now    func() time.Time
 	log    *slog.Logger
-
-	mu     sync.Mutex
-	cached []request.Flow
-	until  time.Time
 }
 
 // New makes a reader of the flows under a path such as /sym/main/flows.
-func New(client *ssm.Client, path string, now func() time.Time, log *slog.Logger) *Store {
-	return &Store{client: client, path: strings.TrimRight(path, "/"), now: now, log: log}
+func New(client *ssm.Client, path string, log *slog.Logger) *Store {
+	return &Store{client: client, path: strings.TrimRight(path, "/"), log: log}
 }
 
 // Flows reads all flows, by name. A flow whose configuration cannot be understood is left out
 // and logged, so that one flow's fault does not stop the others.
+//
+// It reads them anew at every call: who has been taken off the list of approvers must not
+// approve a moment later, on whichever instance.
 func (s *Store) Flows(ctx context.Context) ([]request.Flow, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.now().Before(s.until) {
-		return s.cached, nil
-	}
 	flows, err := s.read(ctx)
 	if err != nil {
-		// An old configuration is not good enough to decide by.
 		return nil, &ConfigurationUnavailable{s.path, err}
 	}
-	s.cached, s.until = flows, s.now().Add(CacheFor)
 	return flows, nil
 }
 
