@@ -144,9 +144,6 @@ func (s *Server) waitReady(ctx context.Context) error {
 // URL is where moto answers, without a slash at the end.
 func (s *Server) URL() string { return "http://" + s.addr() }
 
-// LogPath is the file with moto's output. It is gone after Close if Options.Dir was empty.
-func (s *Server) LogPath() string { return s.logPath }
-
 // Done is closed when the process has ended.
 func (s *Server) Done() <-chan struct{} { return s.done }
 

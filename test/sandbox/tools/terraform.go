@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 
 	"github.com/hashicorp/go-version"
@@ -83,13 +82,4 @@ func TerraformConfig(dir string) (string, error) {
 		return path, os.WriteFile(path, []byte(text), 0o644)
 	}
 	return "", nil
-}
-
-// Psql answers the path of psql, or "" where there is none; only people need it.
-func Psql() string {
-	path, err := exec.LookPath("psql")
-	if err != nil {
-		return ""
-	}
-	return path
 }
