@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		var err error
 		if server, err = pgserver.Start(context.Background(), pgserver.Config{}); err == nil {
 			defer server.Stop()
-			err = prepare(context.Background())
+			err = prepare(context.Background(), server)
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 }
 
 // prepare makes the example database, as its owner would.
-func prepare(ctx context.Context) error {
+func prepare(ctx context.Context, server *pgserver.Server) error {
 	conn, err := pgx.Connect(ctx, server.URL())
 	if err != nil {
 		return err

@@ -315,7 +315,8 @@ func (s *Server) launch(
 			if config.Log != nil {
 				fmt.Fprintln(config.Log, lines.Text())
 			}
-			if strings.Contains(lines.Text(), "ready to accept connections") {
+			// A standby says "ready to accept read-only connections".
+			if strings.Contains(lines.Text(), "ready to accept ") {
 				once.Do(func() { close(ready) })
 			}
 		}
