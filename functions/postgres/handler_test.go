@@ -25,23 +25,41 @@ import (
 	exampledb "sym-postgres-quickstart/modules/example-db"
 	postgreslambda "sym-postgres-quickstart/modules/postgres-lambda"
 	"sym-postgres-quickstart/test/sandbox/pgserver"
+	"sym-postgres-quickstart/test/sandbox/tools"
 )
 
 const password = "s3cret"
 
-var server *pgserver.Server
+// servers has one server of every version, and server is the newest.
+var (
+	servers []*pgserver.Server
+	server  *pgserver.Server
+)
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		var err error
-		if server, err = pgserver.Start(context.Background(), pgserver.Config{}); err == nil {
-			defer server.Stop()
-			err = prepare(context.Background(), server)
+		ctx := context.Background()
+		installations, missing := tools.Servers(ctx)
+		if missing != nil {
+			fmt.Fprintln(os.Stderr, missing)
 		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
+		for _, installation := range installations {
+			started, err := pgserver.Start(ctx, pgserver.Config{Binaries: installation.Binaries})
+			if err == nil {
+				defer started.Stop()
+				err = prepare(ctx, started)
+			}
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return 1
+			}
+			servers = append(servers, started)
+		}
+		if len(servers) == 0 {
+			fmt.Fprintln(os.Stderr, "These tests need a PostgreSQL server on this machine.")
 			return 1
 		}
+		server = servers[0]
 		return m.Run()
 	}())
 }
@@ -164,32 +182,89 @@ func TestWithoutADurationTheMostIsGiven(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestRefusals is the table of what is refused. The codes are written out, since callers
+// compare them: a code that changes here breaks somebody.
 func TestRefusals(t *testing.T) {
-	h := newHandler(environment(nil), quiet())
+	const role, user = "postgres-readonly", "alice@"
+	long := strings.Repeat("a", 64)
 	tests := map[string]struct {
-		code    event.Code
+		code    string
 		changes []string
 	}{
-		"not JSON":         {event.MalformedEvent, []string{`"type"`, `type`}},
-		"no requester":     {event.MalformedEvent, []string{`"request"`, `"asker"`}},
-		"no e-mail":        {event.MalformedEvent, []string{"alice@example.com", "alice"}},
-		"role not allowed": {event.RoleNotAllowed, []string{"postgres-readonly", "postgres-readwrite"}},
-		"role unknown":     {event.UnknownRole, []string{"postgres-readonly", "postgres-superb"}},
-		"user unknown":     {event.UnknownUser, []string{"alice@", "zoe@"}},
-		"the broker":       {event.UserRefused, []string{"alice@", "sym-broker@"}},
-		"too long":         {event.InvalidDuration, []string{"1800", "3601"}},
-		"no time":          {event.InvalidDuration, []string{"1800", "0"}},
-		"name too long":    {event.InvalidName, []string{"alice@", strings.Repeat("a", 64) + "@"}},
-		"NUL in the name":  {event.InvalidName, []string{"alice@", `ali\u0000ce@`}},
+		"not JSON":     {"malformed_event", []string{`"type"`, `type`}},
+		"no requester": {"malformed_event", []string{`"request"`, `"asker"`}},
+		"no e-mail":    {"malformed_event", []string{"alice@example.com", "alice"}},
+		"too long":     {"invalid_duration", []string{"1800", "3601"}},
+		"no time":      {"invalid_duration", []string{"1800", "0"}},
+
+		"role outside of the allow-list": {"role_not_allowed", []string{role, "postgres-readwrite"}},
+		"role of another case":           {"role_not_allowed", []string{role, "postgres-ReadOnly"}},
+		"role with a space after it":     {"role_not_allowed", []string{role, "postgres-readonly "}},
+		"role of the server":             {"role_not_allowed", []string{role, "postgres-pg_monitor"}},
+		"role with SQL in it":            {"role_not_allowed", []string{role, `postgres-x\"; DROP`}},
+		"role name too long":             {"invalid_name", []string{role, "postgres-" + long}},
+		"role name with a NUL":           {"invalid_name", []string{role, `postgres-read\u0000only`}},
+		"role that does not exist":       {"unknown_role", []string{role, "postgres-superb"}},
+		"role unknown to setup.sql":      {"role_not_granted", []string{role, "postgres-not set up"}},
+		"role that is dangerous":         {"dangerous_role", []string{role, "postgres-pg_read_server_files"}},
+		"role that leads to danger":      {"dangerous_role", []string{role, "postgres-inner"}},
+		"role that leads to it later":    {"dangerous_role", []string{role, "postgres-outer"}},
+		"role that is a superuser":       {"dangerous_role", []string{role, "postgres-postgres"}},
+		"role that is the broker":        {"dangerous_role", []string{role, "postgres-sym_broker"}},
+
+		"user unknown":           {"unknown_user", []string{user, "zoe@"}},
+		"user of another case":   {"unknown_user", []string{user, "CAROL@"}},
+		"user with quotes":       {"unknown_user", []string{user, `o'brien\"@`}},
+		"user with spaces":       {"unknown_user", []string{user, "al ice@"}},
+		"user in other letters":  {"unknown_user", []string{user, "аlice@"}}, // The first is Cyrillic.
+		"user with SQL in it":    {"unknown_user", []string{user, "a; DROP ROLE alice; @"}},
+		"user name too long":     {"invalid_name", []string{user, long + "@"}},
+		"user name long in é":    {"invalid_name", []string{user, strings.Repeat("é", 32) + "@"}},
+		"user name with a NUL":   {"invalid_name", []string{user, `ali\u0000ce@`}},
+		"user is the broker":     {"user_refused", []string{user, "sym-broker@"}},
+		"user is the master":     {"user_refused", []string{user, "postgres@"}},
+		"user administers RDS":   {"user_refused", []string{user, "rdsadmin@"}},
+		"user is a group":        {"user_refused", []string{user, "readwrite@"}},
+		"user of another person": {"user_taken", []string{user, "bob@"}},
+		"role that has the user": {"circular_role", []string{role, "postgres-team"}},
 	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			answer, err := invoke(t, h, payload(t, uuid.NewString(), test.changes...))
-			require.NoError(t, err, "what cannot succeed is no function error")
-			refusal := answer.Refusal()
-			require.NotNil(t, refusal)
-			assert.Equal(t, test.code, refusal.Code)
-			assert.Regexp(t, `^\S.*\.$`, refusal.Message)
+	for _, server := range servers {
+		t.Run(strconv.Itoa(server.Major), func(t *testing.T) {
+			conn, err := pgx.Connect(t.Context(), server.URL())
+			require.NoError(t, err)
+			defer conn.Close(context.Background())
+			_, err = conn.PgConn().Exec(t.Context(), `
+				CREATE ROLE "not set up"; CREATE ROLE "Carol" LOGIN; CREATE ROLE rdsadmin LOGIN;
+				CREATE ROLE "inner"; GRANT pg_write_server_files TO "inner";
+				CREATE ROLE "outer"; GRANT "inner" TO "outer";
+				CREATE ROLE team; GRANT team TO sym_broker WITH ADMIN OPTION; GRANT alice TO team;
+				INSERT INTO sym.users VALUES ('bob', 'robert@example.com')`).ReadAll()
+			require.NoError(t, err)
+			defer func() {
+				_, err = conn.PgConn().Exec(context.Background(), `DROP ROLE "not set up", "Carol",
+					rdsadmin, "outer", "inner", team; DELETE FROM sym.users`).ReadAll()
+				assert.NoError(t, err)
+			}()
+			h := newHandler(environment(map[string]string{
+				"PG_PORT": strconv.Itoa(server.Port),
+				"PG_ROLES": "readonly,superb,not set up,pg_read_server_files,inner,outer,postgres," +
+					"sym_broker,team",
+			}), quiet())
+			for name, test := range tests {
+				t.Run(name, func(t *testing.T) {
+					answer, err := invoke(t, h, payload(t, uuid.NewString(), test.changes...))
+					require.NoError(t, err, "what cannot succeed is no function error")
+					refusal := answer.Refusal()
+					require.NotNil(t, refusal, string(answer.Body))
+					assert.Equal(t, test.code, string(refusal.Code), refusal.Message)
+					// A sentence for Slack.
+					assert.Regexp(t, `^[A-Z"].*\.$`, refusal.Message)
+				})
+			}
+			var changed int
+			require.NoError(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_auth_members
+				WHERE grantor = 'sym_broker'::regrole`).Scan(&changed))
+			require.Zero(t, changed)
 		})
 	}
 	require.False(t, aliceReads(t))

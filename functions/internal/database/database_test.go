@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -364,6 +365,27 @@ func TestServerThatDoesNotAnswerIsGivenUpInTime(t *testing.T) {
 	err = NewSession(connector.Connect).Do(ctx, func(error) bool { return false }, nil)
 	require.IsType(t, DatabaseUnavailable{}, err)
 	assert.Less(t, time.Since(start), 2*time.Second)
+}
+
+func TestNameIsLookedUpForEveryConnection(t *testing.T) {
+	// A failover gives the name to another address.
+	connector, err := NewConnector(Config{Host: "db.example.com", Port: 5432, User: "u",
+		Database: "d", Auth: AuthPassword, Password: password, SSLMode: SSLDisable})
+	require.NoError(t, err)
+	var dialled []string
+	address := "192.0.2.1"
+	connector.settings.LookupFunc = func(context.Context, string) ([]string, error) {
+		return []string{address}, nil
+	}
+	connector.settings.DialFunc = func(_ context.Context, _, address string) (net.Conn, error) {
+		dialled = append(dialled, address)
+		return nil, errors.New("there is nobody")
+	}
+	for _, address = range []string{"192.0.2.1", "192.0.2.2"} {
+		_, err := connector.Connect(t.Context())
+		require.IsType(t, DatabaseUnavailable{}, Named(err))
+	}
+	assert.Equal(t, []string{"192.0.2.1:5432", "192.0.2.2:5432"}, dialled)
 }
 
 func TestNothingOfLibpqHasASay(t *testing.T) {
