@@ -250,6 +250,8 @@ func TestAnswers(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	files, _ := filepath.Glob("testdata/*.json")
+	wild, _ := filepath.Glob("testdata/wild/*.json")
+	files = append(files, wild...)
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		require.NoError(f, err)
