@@ -23,7 +23,7 @@ func runtimeConnector(t *testing.T, w *world) {
 		"the outside platform":              platform,
 		"a stranger":                        w.outside(strangerAccount),
 		"the account's own administrator":   w.box.Config(w.box.Admin),
-		"somebody who signed in to approve": w.box.Config(w.approver().Keys),
+		"somebody who signed in to approve": w.box.Config(w.approver(t).Keys),
 	} {
 		_, err = assume(t, who, d.RuntimeConnector, "")
 		require.ErrorContains(t, err, "AccessDenied", "%s without the external id", name)
@@ -43,7 +43,7 @@ func lambdaConnector(t *testing.T, w *world) {
 		"the outside platform":              w.outside(outsideAccount),
 		"a stranger":                        w.outside(strangerAccount),
 		"the account's own administrator":   w.box.Config(w.box.Admin),
-		"somebody who signed in to approve": w.box.Config(w.approver().Keys),
+		"somebody who signed in to approve": w.box.Config(w.approver(t).Keys),
 	} {
 		_, err := assume(t, who, d.LambdaConnector, d.ExternalID)
 		require.ErrorContains(t, err, "AccessDenied", name)

@@ -63,7 +63,7 @@ func badRequests(t *testing.T, w *world) {
 	}
 	_, err := e.Call(t.Context(), "GET", "/requests/"+uuid.NewString(), nil)
 	requireCode(t, err, 404, "not_found")
-	_, err = w.approver().Approve(t.Context(), uuid.NewString())
+	_, err = w.approver(t).Approve(t.Context(), uuid.NewString())
 	requireCode(t, err, 404, "not_found")
 
 	// Nothing of it has left a request behind, or a role.

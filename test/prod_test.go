@@ -56,11 +56,13 @@ func TestProd(t *testing.T) {
 		&secretsmanager.PutSecretValueInput{SecretId: &arn, SecretString: &password})
 	require.NoError(t, err)
 
-	d := sandbox.Deployment{APIEndpoint: terraform.OutputContext(t, ctx, options, "api_endpoint")}
-	dora := box.Person(d, "dora@example.com")
+	w := &world{box: box, deployment: sandbox.Deployment{
+		APIEndpoint: terraform.OutputContext(t, ctx, options, "api_endpoint"),
+	}}
+	dora := w.person(t, "dora@example.com")
 	r, err := dora.Ask(ctx, "postgres", "reports", "The monthly report", 5*time.Second)
 	require.NoError(t, err)
-	_, err = box.Person(d, approver).Approve(ctx, r.ID)
+	_, err = w.approver(t).Approve(ctx, r.ID)
 	require.NoError(t, err)
 	await(t, dora, r.ID, "active")
 	require.True(t, isMember(t, ctx, database))

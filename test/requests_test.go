@@ -17,7 +17,7 @@ func approvedAndExpired(t *testing.T, w *world) {
 	e.cannotRead(t, session)
 
 	// An approval gives the role, in sessions that are open already, too.
-	_, err := w.approver().Approve(t.Context(), r.ID)
+	_, err := w.approver(t).Approve(t.Context(), r.ID)
 	require.NoError(t, err)
 	r = await(t, e.Person, r.ID, "active")
 	_, err = session.Exec(t.Context(), "SET ROLE "+readOnlyRole)
@@ -36,7 +36,7 @@ func denied(t *testing.T, w *world) {
 	e := w.engineer(t)
 	session := e.session(t)
 	r := e.asks(t, time.Minute)
-	r, err := w.approver().Deny(t.Context(), r.ID, "Not on a Friday")
+	r, err := w.approver(t).Deny(t.Context(), r.ID, "Not on a Friday")
 	require.NoError(t, err)
 	require.Equal(t, "denied", r.State)
 
@@ -58,7 +58,7 @@ func nobodyAnswers(t *testing.T, w *world) {
 	e.cannotRead(t, session)
 
 	// Too late is too late.
-	_, err = w.approver().Approve(t.Context(), r.ID)
+	_, err = w.approver(t).Approve(t.Context(), r.ID)
 	requireCode(t, err, 409, "already_decided")
 	w.requireEnded(t, r.ID)
 	e.cannotRead(t, session)
@@ -69,7 +69,7 @@ func revokedEarly(t *testing.T, w *world) {
 	e := w.engineer(t)
 	session := e.session(t)
 	r := e.asks(t, 30*time.Minute)
-	_, err := w.approver().Approve(t.Context(), r.ID)
+	_, err := w.approver(t).Approve(t.Context(), r.ID)
 	require.NoError(t, err)
 	await(t, e.Person, r.ID, "active")
 	e.canRead(t, session)
@@ -91,7 +91,7 @@ func selfApproval(t *testing.T, w *world) {
 	requireCode(t, err, 403, "self_approval")
 
 	// Nor may an approver, of their own request.
-	bob := w.approver()
+	bob := w.approver(t)
 	own, err := bob.Ask(t.Context(), w.deployment.Flow, readOnly, "I know best", time.Minute)
 	require.NoError(t, err)
 	_, err = bob.Approve(t.Context(), own.ID)
@@ -105,7 +105,7 @@ func notOnTheList(t *testing.T, w *world) {
 	e := w.engineer(t)
 	session := e.session(t)
 	r := e.asks(t, time.Minute)
-	stranger := w.box.Person(w.deployment, "mallory@example.com")
+	stranger := w.person(t, "mallory@example.com")
 	_, err := stranger.Approve(t.Context(), r.ID)
 	requireCode(t, err, 403, "not_an_approver")
 	_, err = stranger.Deny(t.Context(), r.ID, "no")
@@ -119,9 +119,9 @@ func notOnTheList(t *testing.T, w *world) {
 func decidedAlready(t *testing.T, w *world) {
 	e := w.engineer(t)
 	session := e.session(t)
-	carol := w.box.Person(w.deployment, "carol@example.com")
+	carol := w.person(t, "carol@example.com")
 	r := e.asks(t, time.Minute)
-	_, err := w.approver().Deny(t.Context(), r.ID, "")
+	_, err := w.approver(t).Deny(t.Context(), r.ID, "")
 	require.NoError(t, err)
 	_, err = carol.Approve(t.Context(), r.ID)
 	requireCode(t, err, 409, "already_decided")
@@ -135,13 +135,13 @@ func decidedAlready(t *testing.T, w *world) {
 
 func nameless(t *testing.T, w *world) {
 	// The administrator's keys are nobody's in particular.
-	admin := w.approver()
+	admin := w.approver(t)
 	admin.Keys = w.box.Admin
 	_, err := admin.Call(t.Context(), "GET", "/requests", nil)
 	requireCode(t, err, 403, "unknown_caller")
 
 	// Keys that are not the sandbox's do not even get that far.
-	forged := w.approver()
+	forged := w.approver(t)
 	forged.Keys.SecretAccessKey = "guessed"
 	_, err = forged.Call(t.Context(), "GET", "/requests", nil)
 	requireCode(t, err, 403, "")

@@ -57,7 +57,7 @@ func (w *world) engineer(t *testing.T) engineer {
 	t.Helper()
 	name := "e-" + strings.ToLower(rand.Text()[:10])
 	e := engineer{
-		Person: w.box.Person(w.deployment, name+"@example.com"), world: w,
+		Person: w.person(t, name+"@example.com"), world: w,
 		user: strings.ReplaceAll(name, "-", "_"), password: rand.Text(),
 	}
 	user := pgx.Identifier{e.user}.Sanitize()
@@ -79,8 +79,19 @@ func (w *world) asMaster(t *testing.T, statement string) {
 	require.NoError(t, err)
 }
 
+// person signs somebody in.
+func (w *world) person(t *testing.T, email string) sandbox.Person {
+	t.Helper()
+	p, err := w.box.Person(t.Context(), w.deployment, email)
+	require.NoError(t, err)
+	return p
+}
+
 // approver is somebody on the flow's list.
-func (w *world) approver() sandbox.Person { return w.box.Person(w.deployment, approver) }
+func (w *world) approver(t *testing.T) sandbox.Person {
+	t.Helper()
+	return w.person(t, approver)
+}
 
 // asks asks for the read-only role.
 func (e engineer) asks(t *testing.T, d time.Duration) sandbox.Request {

@@ -18,7 +18,6 @@ type Deployment struct {
 	ExternalID       string
 	PostgresFunction string
 	StateMachine     string
-	RequestTable     string
 	ErrorTopic       string
 	Flow             string
 	Database         Database
@@ -47,7 +46,6 @@ func ReadDeployment(outputs []byte) (Deployment, error) {
 		"external_id":                &d.ExternalID,
 		"postgres_function_arn":      &d.PostgresFunction,
 		"state_machine_arn":          &d.StateMachine,
-		"request_table_name":         &d.RequestTable,
 		"error_topic_arn":            &d.ErrorTopic,
 		"flow":                       &d.Flow,
 		"database":                   &d.Database,

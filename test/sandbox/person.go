@@ -25,8 +25,9 @@ type Person struct {
 }
 
 // Person signs somebody in, to call a deployment's API.
-func (s *Sandbox) Person(d Deployment, email string) Person {
-	return Person{Email: email, Keys: s.SignIn(email), api: d.APIEndpoint}
+func (s *Sandbox) Person(ctx context.Context, d Deployment, email string) (Person, error) {
+	keys, err := s.SignIn(ctx, email)
+	return Person{Email: email, Keys: keys, api: d.APIEndpoint}, err
 }
 
 // Request is a request as the API shows it.

@@ -166,7 +166,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // route finds the route that a request matches; nil if there is none. A route
-// without a parameter goes before one with.
+// without a parameter goes before one with, and $default is for what is left.
 func (a *api) route(ctx context.Context, r *http.Request) (*route, error) {
 	var answer struct {
 		Items []route `json:"items"`
@@ -176,8 +176,12 @@ func (a *api) route(ctx context.Context, r *http.Request) (*route, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found *route
+	var found, fallback *route
 	for _, candidate := range answer.Items {
+		if candidate.RouteKey == "$default" {
+			fallback = &candidate
+			continue
+		}
 		method, pattern, _ := strings.Cut(candidate.RouteKey, " ")
 		if method != "ANY" && method != r.Method {
 			continue
@@ -187,6 +191,9 @@ func (a *api) route(ctx context.Context, r *http.Request) (*route, error) {
 			candidate.parameters = parameters
 			found = &candidate
 		}
+	}
+	if found == nil {
+		return fallback, nil
 	}
 	return found, nil
 }

@@ -21,6 +21,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -68,6 +69,9 @@ type Front struct {
 	logins    *iamlogin.Server
 	apis      *apis
 	schedules *schedules
+
+	signIn   sync.Mutex
+	signInID string // The unique id of the role that people sign in with.
 }
 
 // call is one request to AWS's API, after its caller is known.
@@ -120,14 +124,6 @@ func (f *Front) URL() string { return "http://" + f.Listener.Addr().String() }
 // Administrator gives access keys that may do everything in an account.
 func (f *Front) Administrator(account string) aws.Credentials {
 	return f.keys.issue(root(account), 0)
-}
-
-// SignIn gives the credentials that IAM Identity Center would give somebody
-// who signs in to the main account with the permission set "Engineer".
-func (f *Front) SignIn(email string) aws.Credentials {
-	role := "arn:aws:iam::" + Account + ":role/aws-reserved/sso.amazonaws.com/" +
-		"AWSReservedSSO_Engineer_0123456789abcdef"
-	return f.keys.issue(session(role, "AROA"+randomID(17), email), 12*time.Hour)
 }
 
 // Subscribe calls listen for every [Assumption] and [Invocation] from now on,

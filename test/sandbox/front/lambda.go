@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -155,11 +154,4 @@ func (f *Front) function(ctx context.Context, arn string) (lambdaruntime.Functio
 		Timeout: time.Duration(conf.Timeout) * time.Second, MemoryMiB: conf.MemorySize,
 		LogGroup: group, Region: region, Environment: variables,
 	}, nil
-}
-
-// FunctionLog is everything that a function has written, in the order of its
-// lines, as CloudWatch Logs would show it.
-func (f *Front) FunctionLog(name string) (string, error) {
-	data, err := os.ReadFile(f.functions.LogFile(name))
-	return string(data), err
 }

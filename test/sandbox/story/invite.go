@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -25,13 +24,17 @@ func invite(ctx context.Context, n *narrator, box *sandbox.Sandbox, d sandbox.De
 		fmt.Fprintf(&logins, "%s:%d:%s:%s:%s\n", d.Database.Host, d.Database.Port, d.Database.Name, name, password)
 	}
 	pgpass := filepath.Join(box.Dir, "pgpass")
-	err = errors.Join(
-		os.WriteFile(pgpass, []byte(logins.String()), 0o600),
-		writeCurl(box, "alice", box.Person(d, asks)),
-		writeCurl(box, "bob", box.Person(d, approves)),
-	)
-	if err != nil {
+	if err := os.WriteFile(pgpass, []byte(logins.String()), 0o600); err != nil {
 		return err
+	}
+	for name, email := range map[string]string{"alice": asks, "bob": approves} {
+		person, err := box.Person(ctx, d, email)
+		if err != nil {
+			return err
+		}
+		if err := writeCurl(box, name, person); err != nil {
+			return err
+		}
 	}
 	n.chapter("Your turn")
 	n.text(fmt.Sprintf(`The API is %[1]s. Ask as alice, approve as bob:

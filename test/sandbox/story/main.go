@@ -25,11 +25,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	err := run(ctx, newNarrator(os.Stdout))
-	if ctx.Err() != nil && err != nil {
+	switch {
+	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(os.Stderr, "\nInterrupted. Everything that was started has been stopped.")
 		os.Exit(130)
-	}
-	if err != nil {
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "\nThe story did not hold:", err)
 		os.Exit(1)
 	}
@@ -48,10 +48,11 @@ func run(ctx context.Context, n *narrator) (err error) {
 	}
 	defer func() {
 		n.say("Stopping everything.")
-		err = errors.Join(err, box.Close())
-		if err == nil {
-			n.say("Nothing is left running, and %s is gone.", box.Dir)
+		if failed := box.Close(); failed != nil {
+			err = fmt.Errorf("not everything could be stopped: %w", failed)
+			return
 		}
+		n.say("Nothing is left running, and %s is gone.", box.Dir)
 	}()
 	n.say("The sandbox is AWS at %s; its folder is %s.", box.URL(), box.Dir)
 	d, err := deploy(ctx, n, box, root)

@@ -38,7 +38,14 @@ func tell(ctx context.Context, n *narrator, box *sandbox.Sandbox, d sandbox.Depl
 		return err
 	}
 	db := database{box: box, d: d.Database, password: passwords[user]}
-	alice, bob := box.Person(d, asks), box.Person(d, approves)
+	alice, err := box.Person(ctx, d, asks)
+	if err != nil {
+		return err
+	}
+	bob, err := box.Person(ctx, d, approves)
+	if err != nil {
+		return err
+	}
 
 	n.chapter("Before")
 	if err := db.refuses(ctx, n, "In a session of her own, "+user); err != nil {
