@@ -13,7 +13,7 @@ MODULES   := $(sort $(dir $(wildcard modules/*/main.tf)))
 SCRIPTS   := .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help build sandbox test lint fmt docs clean
+.PHONY: help build sandbox test bench lint fmt docs clean
 
 help: ## List the targets.
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' \
@@ -28,6 +28,9 @@ sandbox: ## Deploy to an AWS on this machine, and see one request from start to 
 
 test: ## Run every suite: functions, sandbox, and the deployed whole.
 	go test -timeout 20m ./...
+
+bench: ## Measure the Postgres function beside what pgx alone needs (BENCH_JSON=file).
+	@go run ./functions/bench
 
 lint: ## Check form and faults of Go, Terraform and shell.
 	@echo "gofmt"; test -z "$$(gofmt -l . | tee /dev/stderr)"

@@ -102,7 +102,7 @@ func (l *Ledger) deescalate(
 	}
 	batch.Queue("COMMIT")
 	if now.known {
-		begin(ctx, batch)
+		beginSessions(ctx, batch)
 		l.queueSessions(batch, id, &answer.SessionsEnded)
 		batch.Queue(stillThrough, now.userNow, now.roleNow).QueryRow(func(row pgx.Row) error {
 			return row.Scan(&answer.StillMemberThrough)

@@ -133,7 +133,7 @@ func (l *Ledger) takeBack(
 		FROM pg_roles u, pg_roles r WHERE u.rolname = $2::name AND r.rolname = $3::name`,
 		id, user, role)
 	batch.Queue("COMMIT")
-	begin(ctx, batch)
+	beginSessions(ctx, batch)
 	l.queueSessions(batch, id, &ended)
 	batch.Queue("COMMIT")
 	return id, run(ctx, conn, batch)

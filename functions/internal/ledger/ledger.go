@@ -77,6 +77,14 @@ func begin(ctx context.Context, batch *pgx.Batch) {
 		milliseconds(left), milliseconds(min(left/2, maxLockWait)))
 }
 
+// beginSessions queues the start of the transaction that ends sessions. All that it writes is
+// that they were ended, which a crash of the server makes true by itself: its COMMIT need
+// not wait for the disk.
+func beginSessions(ctx context.Context, batch *pgx.Batch) {
+	begin(ctx, batch)
+	batch.Queue("SET LOCAL synchronous_commit = off")
+}
+
 // milliseconds is at least one, since zero means no limit to the server.
 func milliseconds(d time.Duration) string {
 	return strconv.FormatInt(max(d.Milliseconds(), 1), 10)

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	osexec "os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -270,4 +271,44 @@ func TestAdministratorsAreNotGivenRoles(t *testing.T) {
 		_, err := f.Escalate(ctx, f.request("run", "alice", "readonly"))
 		require.NoError(f, err)
 	})
+}
+
+// TestScriptsAsAnAdministratorRunsThem goes through psql itself.
+func TestScriptsAsAnAdministratorRunsThem(t *testing.T) {
+	psql, err := osexec.LookPath("psql")
+	if err != nil {
+		t.Skip("psql is not on this machine")
+	}
+	everywhere(t, func(f *fixture) {
+		url := f.server.URLFor(f.ownerName, password, "db_"+f.suffix)
+		runs := func(file string, variables ...string) (string, error) {
+			arguments := []string{"-X", "-f", "../../../modules/postgres-lambda/" + file}
+			for _, variable := range variables {
+				arguments = append(arguments, "-v", variable)
+			}
+			return execute(f.Context(), psql, append(arguments, url)...)
+		}
+		f.escalate("run", "alice", "readonly")
+		out, err := runs("setup.sql", "broker="+f.broker, "roles="+f.of("readonly"),
+			"create_users=on")
+		require.NoError(f, err, out)
+		out, err = runs("setup.sql", "broker="+f.broker)
+		require.Error(f, err)
+		assert.Contains(f, out, "No roles are given")
+
+		out, err = runs("uninstall.sql", "broker="+f.broker)
+		require.Error(f, err)
+		assert.Contains(f, out, "Roles are still handed out")
+		out, err = runs("uninstall.sql", "broker="+f.broker, "revoke=on")
+		require.NoError(f, err, out)
+		require.False(f, f.reads("alice"))
+		require.False(f, query[bool](f,
+			"SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'sym')"))
+	})
+}
+
+// execute runs a program and answers all that it says.
+func execute(ctx context.Context, program string, arguments ...string) (string, error) {
+	out, err := osexec.CommandContext(ctx, program, arguments...).CombinedOutput()
+	return string(out), err
 }
