@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"sym-postgres-quickstart/test/sandbox/process"
 )
 
 // Workdir is a folder in which Terraform deploys to the sandbox.
@@ -74,18 +76,18 @@ func (w *Workdir) run(ctx context.Context, each func(line string), args ...strin
 	// Asked to stop, Terraform stops its provider, too; killed, it would not.
 	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
 	c.WaitDelay = 20 * time.Second
-	// A Ctrl-C is for us, who pass it on once.
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var out, failure bytes.Buffer
-	c.Stderr = &failure
-	pipe, err := c.StdoutPipe()
+	reader, writer := io.Pipe()
+	c.Stdout, c.Stderr = io.MultiWriter(&out, writer), &failure
+	p, err := process.Start(c, syscall.SIGTERM)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Start(); err != nil {
-		return nil, err
-	}
-	lines := bufio.NewReader(io.TeeReader(pipe, &out))
+	go func() {
+		<-p.Exited()
+		_ = writer.Close()
+	}()
+	lines := bufio.NewReader(reader)
 	for {
 		line, err := lines.ReadString('\n')
 		if each != nil {
@@ -95,7 +97,7 @@ func (w *Workdir) run(ctx context.Context, each func(line string), args ...strin
 			break
 		}
 	}
-	if err := c.Wait(); err != nil {
+	if err := p.Wait(); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}

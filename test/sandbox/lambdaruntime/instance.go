@@ -12,12 +12,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
+
+	"sym-postgres-quickstart/test/sandbox/process"
 )
 
 // maxAnswer is the largest answer Lambda takes from a function.
@@ -28,17 +30,16 @@ type instance struct {
 	function Function
 	key      string
 	stream   string
-	process  *exec.Cmd
+	process  *process.Process
 	server   *http.Server
 	log      *os.File
 	logs     func(Function, string, string)
 
 	// next hands invocations to the process; done takes what they came to.
-	next   chan invocation
-	done   chan outcome
-	exited chan struct{}
-	// exitErr is set before exited is closed.
-	exitErr error
+	next chan invocation
+	done chan outcome
+	// logged is closed when everything that the process wrote is in the log.
+	logged  chan struct{}
 	stopped sync.Once
 }
 
@@ -62,7 +63,7 @@ func start(f Function, key, code, logFile string, logs func(Function, string, st
 		function: f, key: key, logs: logs,
 		stream: time.Now().UTC().Format("2006/01/02") + "/[$LATEST]" +
 			strings.ReplaceAll(uuid.NewString(), "-", ""),
-		next: make(chan invocation), done: make(chan outcome, 1), exited: make(chan struct{}),
+		next: make(chan invocation), done: make(chan outcome, 1), logged: make(chan struct{}),
 	}
 	fail := func(err error) (*instance, error) {
 		return nil, errors.Join(fmt.Errorf("%s cannot be started: %w", f.Name, err), listener.Close())
@@ -82,33 +83,18 @@ func start(f Function, key, code, logFile string, logs func(Function, string, st
 	if err != nil {
 		return fail(err)
 	}
-	i.process = exec.Command(filepath.Join(code, "bootstrap"))
-	i.process.Dir = code
-	i.process.Env = i.environment(listener.Addr().String(), code)
-	i.process.Stdout, i.process.Stderr = in, in
-	setProcessGroup(i.process)
-	logged := make(chan struct{})
-	go func() {
-		defer close(logged)
-		i.copyLog(out)
-	}()
-	started := make(chan error)
-	go func() {
-		// The process dies with the thread that started it, so the thread stays.
-		runtime.LockOSThread()
-		err := i.process.Start()
-		_ = in.Close()
-		started <- err
-		if err == nil {
-			i.exitErr = i.process.Wait()
-		}
-		<-logged
-		close(i.exited)
-	}()
-	if err := <-started; err != nil {
+	command := exec.Command(filepath.Join(code, "bootstrap"))
+	command.Dir = code
+	command.Env = i.environment(listener.Addr().String(), code)
+	command.Stdout, command.Stderr = in, in
+	i.process, err = process.Start(command, syscall.SIGKILL)
+	_ = in.Close()
+	if err != nil {
+		_ = out.Close()
 		_ = i.server.Close()
 		return fail(err)
 	}
+	go i.copyLog(out)
 	return i, nil
 }
 
@@ -201,9 +187,10 @@ func (i *instance) invoke(ctx context.Context, payload []byte) (result Result, r
 			if out.id == in.id || out.id == "" {
 				return out.result, out.id != ""
 			}
-		case <-i.exited:
+		case <-i.process.Exited():
+			<-i.logged
 			return failed("Runtime.ExitError", fmt.Sprintf(
-				"RequestId: %s Error: Runtime exited with error: %s", in.id, describe(i.exitErr))), false
+				"RequestId: %s Error: Runtime exited with error: %s", in.id, describe(i.process.Wait()))), false
 		case <-timeout.C:
 			return failed("Sandbox.Timedout", fmt.Sprintf(
 				"RequestId: %s Error: Task timed out after %.2f seconds", in.id,
@@ -233,7 +220,7 @@ func failed(kind, message string) Result {
 
 func (i *instance) alive() bool {
 	select {
-	case <-i.exited:
+	case <-i.process.Exited():
 		return false
 	default:
 		return true
@@ -243,14 +230,15 @@ func (i *instance) alive() bool {
 // stop ends the process and everything it started.
 func (i *instance) stop() {
 	i.stopped.Do(func() {
-		killProcessGroup(i.process)
-		<-i.exited
+		i.process.Kill()
+		<-i.logged
 		_ = i.server.Close()
 		_ = i.log.Close()
 	})
 }
 
 func (i *instance) copyLog(out *os.File) {
+	defer close(i.logged)
 	defer out.Close()
 	lines := bufio.NewReader(out)
 	for {

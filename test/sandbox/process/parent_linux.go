@@ -1,0 +1,5 @@
+package process
+
+import "syscall"
+
+func endWithParent(attributes *syscall.SysProcAttr, last syscall.Signal) { attributes.Pdeathsig = last }
