@@ -43,6 +43,10 @@ func sweepAlone(t *testing.T, w *world) {
 		}
 	}
 	e.cannotRead(t, session)
+
+	// The Runtime finds out, and writes down how it ended.
+	await(t, e.Person, r.ID, "done")
+	requireStory(t, e.Person, r.ID, "requested", "approved", "active", "revoking", "done")
 }
 
 func alarmGoesOff(t *testing.T, w *world) {

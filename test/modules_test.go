@@ -15,6 +15,7 @@ import (
 // TestModules runs each module's own tests (terraform test), which need no
 // account.
 func TestModules(t *testing.T) {
+	t.Parallel()
 	modules, err := filepath.Glob("../modules/*/tests")
 	require.NoError(t, err)
 	require.NotEmpty(t, modules)

@@ -23,6 +23,7 @@ import (
 // its owner runs setup.sql with psql, the password goes into the secret, and a
 // request is granted and taken back. The state is in S3, with its lock.
 func TestProd(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	box, options := newBox(t, ctx, "prod", map[string]any{
@@ -68,6 +69,44 @@ func TestProd(t *testing.T) {
 	require.True(t, isMember(t, ctx, database))
 	await(t, dora, r.ID, "done")
 	require.False(t, isMember(t, ctx, database))
+}
+
+// TestProdWithExample deploys environments/prod with the example database and
+// its bastion.
+func TestProdWithExample(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	box, options := newBox(t, ctx, "prod", map[string]any{
+		"db_enabled": true, "bastion_enabled": true, "sym_org_slug": "acme",
+		"pg_targets": []map[string]any{{"role_name": "readonly", "max_duration": 60}},
+		"flow_vars":  map[string]any{"approvers": approver},
+		// Whose database user has another name than their address.
+		"usernames": map[string]string{"ann@example.com": "alice"},
+	})
+	options.BackendConfig = stateBucket(t, ctx, box)
+	terraform.InitAndApplyContext(t, ctx, options)
+	require.Equal(t, 0, terraform.PlanExitCodeContext(t, ctx, options), "after an apply, a plan has nothing to do")
+
+	w := &world{box: box, deployment: readDeployment(t, ctx, options)}
+	tunnel, ok := terraform.OutputMapContext(t, ctx, options, "database")["tunnel_command"]
+	require.True(t, ok)
+	require.Contains(t, tunnel, "aws ssm start-session")
+	require.Contains(t, tunnel, "AWS-StartPortForwardingSessionToRemoteHost")
+
+	ann := w.person(t, "ann@example.com")
+	r, err := ann.Ask(ctx, "postgres", "readonly", "To see it work", 5*time.Second)
+	require.NoError(t, err)
+	_, err = w.approver(t).Approve(ctx, r.ID)
+	require.NoError(t, err)
+	await(t, ann, r.ID, "active")
+	passwords, err := box.UserPasswords(ctx, w.deployment.Database)
+	require.NoError(t, err)
+	alice := engineer{Person: ann, world: w, user: "alice", password: passwords["alice"]}
+	session := alice.session(t)
+	alice.canRead(t, session)
+	await(t, ann, r.ID, "done")
+	alice.cannotRead(t, session)
 }
 
 // stateBucket makes a bucket for Terraform's state, and says where it is.

@@ -22,6 +22,7 @@ var example = regexp.MustCompile("(?s)```hcl plans=(\\d+)\n(.*?)```")
 // TestReadmes plans what the modules' READMEs show. Their examples are one
 // configuration together, as a team would write it.
 func TestReadmes(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	box, options := newBox(t, ctx, "sandbox", nil)

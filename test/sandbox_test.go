@@ -29,6 +29,7 @@ const (
 // can be skipped while working on one of them: SKIP_stories=true,
 // SKIP_teardown=true.
 func TestSandbox(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	box, options := newBox(t, ctx, "sandbox", map[string]any{

@@ -79,7 +79,7 @@ module "postgres_lambda" {
   connection           = local.database
   db_resource_id       = local.database.resource_id
   error_topic_arn      = module.sym_runtime.error_topic_arn
-  max_duration_seconds = max(var.pg_targets[*].max_duration...)
+  max_duration_seconds = max(1, var.pg_targets[*].max_duration...)
   name                 = "${local.name}-postgres"
   package              = "${var.package_dir}/postgres.zip"
   roles                = var.pg_targets[*].role_name

@@ -48,7 +48,7 @@ module "postgres_lambda" {
   db_resource_id       = module.db.resource_id
   error_topic_arn      = module.sym_runtime.error_topic_arn
   log_retention_days   = 7
-  max_duration_seconds = max(var.pg_targets[*].max_duration...)
+  max_duration_seconds = max(1, var.pg_targets[*].max_duration...)
   name                 = "${local.name}-postgres"
   package              = "${var.package_dir}/postgres.zip"
   roles                = var.pg_targets[*].role_name
@@ -56,6 +56,8 @@ module "postgres_lambda" {
   security_group_ids   = [module.db.client_security_group_id]
   subnet_ids           = module.db.private_subnet_ids
   tags                 = var.tags
+  username_from        = var.username_from
+  usernames            = var.usernames
 }
 
 module "postgres_flow" {

@@ -152,3 +152,20 @@ variable "tags" {
   default     = {}
   nullable    = false
 }
+
+variable "username_from" {
+  description = <<-EOT
+    What of a person's e-mail address is their database user: its `local_part`
+    with hyphens turned to underscores, or the whole `email`.
+  EOT
+  type        = string
+  default     = "local_part"
+  nullable    = false
+}
+
+variable "usernames" {
+  description = "E-mail address to database user, for those who differ."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

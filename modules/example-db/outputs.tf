@@ -9,8 +9,12 @@ output "database" {
 }
 
 output "host" {
-  description = "The database's address."
+  description = "The database's address, once it is seeded."
   value       = aws_rds_cluster.this.endpoint
+
+  # Who is given the address may use it at once: a sweep that found no ledger
+  # yet would raise an alarm at every first apply.
+  depends_on = [aws_lambda_invocation.seed]
 }
 
 output "master_secret_arn" {

@@ -10,13 +10,18 @@ locals {
 
   # What is worth asking again at once. The steps that wait for a person name
   # their errors: States.ALL would take in the timeout that ends the waiting.
+  # Lambda.Unknown is a function that crashed, hung or ran out of memory.
   _retry_trouble = {
     ErrorEquals = [
       "Lambda.AWSLambdaException",
       "Lambda.SdkClientException",
       "Lambda.ServiceException",
       "Lambda.TooManyRequestsException",
+      "Lambda.Unknown",
+      "Runtime.ExitError",
+      "Sandbox.Timedout",
       "StoreUnavailable",
+      "WorkflowUnavailable",
     ]
     IntervalSeconds = 1
     MaxAttempts     = 3
