@@ -47,6 +47,12 @@ func tell(ctx context.Context, n *narrator, box *sandbox.Sandbox, d sandbox.Depl
 		return err
 	}
 
+	version, err := db.version(ctx)
+	if err != nil {
+		return err
+	}
+	n.say("The database is a PostgreSQL %s of this machine, in place of Aurora's.", version)
+
 	n.chapter("Before")
 	if err := db.refuses(ctx, n, "In a session of her own, "+user); err != nil {
 		return err
@@ -202,6 +208,15 @@ type database struct {
 
 func (db database) open(ctx context.Context) (*pgx.Conn, error) {
 	return db.box.Connect(ctx, db.d, user, db.password)
+}
+
+func (db database) version(ctx context.Context) (version string, err error) {
+	session, err := db.open(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer session.Close(context.WithoutCancel(ctx))
+	return session.PgConn().ParameterStatus("server_version"), nil
 }
 
 // refuses asks the database and expects PostgreSQL to refuse it.
