@@ -44,7 +44,14 @@ type item struct {
 	Failure         string     `dynamodbav:"failure,omitempty"`
 	Decision        *actItem   `dynamodbav:"decision,omitempty"`
 	Revocation      *actItem   `dynamodbav:"revocation,omitempty"`
+
+	// These two are there as long as the request is open: what has come to an end is not in
+	// the index by_deadline.
+	Open     string `dynamodbav:"open,omitempty"`
+	Deadline string `dynamodbav:"deadline,omitempty"`
 }
+
+const stillOpen = "open"
 
 // storedItem is an item as it is read.
 type storedItem struct {
@@ -72,10 +79,9 @@ type actItem struct {
 }
 
 // recordItem is an audit record. It repeats what the request was for, so that it can be read
-// by itself.
+// by itself. It is in no index: it is read with its request.
 type recordItem struct {
 	actItem
-	Kind      string `dynamodbav:"kind"`
 	RequestID string `dynamodbav:"request_id"`
 	Sequence  int    `dynamodbav:"sequence"`
 	From      string `dynamodbav:"from,omitempty"`
@@ -84,14 +90,10 @@ type recordItem struct {
 	Flow      string `dynamodbav:"flow"`
 	Target    string `dynamodbav:"target"`
 	ExpiresAt string `dynamodbav:"expires_at,omitempty"`
-	// CreatedAt puts the record into the index by_created, among those of its kind.
-	CreatedAt string `dynamodbav:"created_at"`
 }
 
-const kindRecord = "audit"
-
 func toItem(r request.Request) item {
-	return item{
+	i := item{
 		Kind: kindRequest,
 		ID:   r.ID,
 		Flow: r.Flow,
@@ -122,6 +124,10 @@ func toItem(r request.Request) item {
 		Decision:        toActItem(r.Decision),
 		Revocation:      toActItem(r.Revocation),
 	}
+	if deadline := r.Deadline(); !deadline.IsZero() {
+		i.Open, i.Deadline = stillOpen, text(deadline)
+	}
+	return i
 }
 
 func toActItem(act *request.Act) *actItem {
@@ -137,7 +143,6 @@ func toRecordItem(change request.Change) recordItem {
 	r, record := change.Request, change.Record
 	return recordItem{
 		actItem:   *toActItem(&record.Act),
-		Kind:      kindRecord,
 		RequestID: r.ID,
 		Sequence:  record.Sequence,
 		From:      string(record.From),
@@ -146,7 +151,6 @@ func toRecordItem(change request.Change) recordItem {
 		Flow:      r.Flow,
 		Target:    r.Target.Name,
 		ExpiresAt: text(r.ExpiresAt),
-		CreatedAt: text(record.At),
 	}
 }
 

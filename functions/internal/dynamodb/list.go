@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -12,7 +13,13 @@ import (
 	"sym-postgres-quickstart/functions/internal/request"
 )
 
-const indexByCreated = "by_created"
+const (
+	indexByCreated  = "by_created"
+	indexByDeadline = "by_deadline"
+)
+
+// filteredPage is how many requests a query looks at before it picks those in a state.
+const filteredPage = 200
 
 // List reads a page of requests, newest first. The index follows the table by some
 // milliseconds, so a request may be missing from it for a moment.
@@ -37,6 +44,8 @@ func (s *Store) List(ctx context.Context, q request.Query) (request.Page, error)
 		Limit: aws.Int32(int32(q.Limit) + 1),
 	}
 	if q.State != "" {
+		// The filter works after the limit, so that a small one would make many queries.
+		input.Limit = aws.Int32(filteredPage)
 		input.FilterExpression = aws.String("#state = :state")
 		input.ExpressionAttributeNames["#state"] = "state"
 		input.ExpressionAttributeValues[":state"] =
@@ -59,12 +68,44 @@ func (s *Store) List(ctx context.Context, q request.Query) (request.Page, error)
 			}
 			page.Requests = append(page.Requests, r)
 		}
-		// The filter works after the limit: a page may be short, or empty, before the end.
+		// With a filter a page may be short, or empty, before the end.
 		if len(answer.LastEvaluatedKey) == 0 {
 			return page, nil
 		}
 		input.ExclusiveStartKey = answer.LastEvaluatedKey
 	}
+}
+
+// Overdue reads open requests whose deadline has come, the oldest first. The index follows the
+// table by some milliseconds: what stands in the answer may have changed since.
+func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) (
+	[]request.Request, error,
+) {
+	answer, err := s.client.Query(ctx, &dynamodb.QueryInput{
+		TableName:              &s.table,
+		IndexName:              aws.String(indexByDeadline),
+		KeyConditionExpression: aws.String("#open = :open AND #deadline <= :now"),
+		ExpressionAttributeNames: map[string]string{
+			"#open": "open", "#deadline": "deadline",
+		},
+		ExpressionAttributeValues: values{
+			":open": &types.AttributeValueMemberS{Value: stillOpen},
+			":now":  &types.AttributeValueMemberS{Value: text(now)},
+		},
+		Limit: aws.Int32(int32(limit)),
+	})
+	if err != nil {
+		return nil, &StoreUnavailable{"listing overdue requests", err}
+	}
+	var overdue []request.Request
+	for _, attributes := range answer.Items {
+		r, err := fromItem(attributes)
+		if err != nil {
+			return nil, err
+		}
+		overdue = append(overdue, r)
+	}
+	return overdue, nil
 }
 
 // position is where a page ended.

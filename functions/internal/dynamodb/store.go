@@ -2,7 +2,7 @@
 //
 // A request is the item with the partition key "request#<id>" and the sort key "request"; its
 // audit records stand beside it under "audit#<sequence>". The index by_created lists requests
-// by their time of creation.
+// by their time of creation, the index by_deadline those that are open by their deadline.
 package dynamodb
 
 import (
@@ -81,6 +81,11 @@ func (s *Store) Apply(ctx context.Context, change request.Change) error {
 	update := newUpdate()
 	for name, value := range item {
 		update.set(name, value)
+	}
+	for _, name := range []string{"open", "deadline"} {
+		if _, given := item[name]; !given {
+			update.remove(name)
+		}
 	}
 	update.require("state", &types.AttributeValueMemberS{Value: string(change.Record.From)})
 	update.require("version",

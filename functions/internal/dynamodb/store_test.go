@@ -49,11 +49,16 @@ func createTable(t *testing.T, client *dynamodb.Client) {
 		TableName: aws.String("requests"),
 		AttributeDefinitions: []types.AttributeDefinition{
 			attribute("pk"), attribute("sk"), attribute("kind"), attribute("created_at"),
+			attribute("open"), attribute("deadline"),
 		},
 		KeySchema: keys("pk", "sk"),
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
 			IndexName:  aws.String("by_created"),
 			KeySchema:  keys("kind", "created_at"),
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
+		}, {
+			IndexName:  aws.String("by_deadline"),
+			KeySchema:  keys("open", "deadline"),
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
 		}},
 		BillingMode: types.BillingModePayPerRequest,

@@ -42,7 +42,7 @@ func (s *Service) decide(ctx context.Context, person, id, reason string, v verdi
 		return Request{}, err
 	}
 	if r.decidedAs(v.action, person) {
-		return s.tellDecision(ctx, r)
+		return s.tellDecision(ctx, r, true)
 	}
 	flow, err := s.flowOf(ctx, r)
 	if err != nil {
@@ -54,6 +54,9 @@ func (s *Service) decide(ctx context.Context, person, id, reason string, v verdi
 	}
 	if r.State != Requested {
 		return Request{}, alreadyDecided(r)
+	}
+	if v.state == Approved && s.now().After(r.DecideBy().Add(lateDecision)) {
+		return Request{}, s.tooLate(ctx, r)
 	}
 
 	err = s.Store.Apply(ctx, r.Change(v.state, Act{
@@ -71,25 +74,53 @@ func (s *Service) decide(ctx context.Context, person, id, reason string, v verdi
 	if conflict {
 		// The other writer may have been this same person, clicking twice.
 		if r.decidedAs(v.action, person) {
-			return s.tellDecision(ctx, r)
+			return s.tellDecision(ctx, r, true)
 		}
 		return Request{}, alreadyDecided(r)
 	}
 	s.Log.InfoContext(ctx, "request decided", "request_id", id, "action", v.action,
 		"by", person, "rule", rule)
-	return s.tellDecision(ctx, r)
+	return s.tellDecision(ctx, r, false)
+}
+
+// lateDecision is how long after its deadline a request can still be approved: the workflow's
+// timer and our clock need not agree. Later than that no workflow waits for the approval, and
+// where none ever ran the approval would start one.
+const lateDecision = time.Minute
+
+// tooLate ends a request that should have expired before, and says so.
+func (s *Service) tooLate(ctx context.Context, r Request) error {
+	change := r.Change(Expired, Act{
+		Action: ActionExpire, By: ByWorkflow, At: s.now(), Rule: RuleApprovalTimeout,
+		Reason: NobodyDecided,
+	})
+	err := s.Store.Apply(ctx, change)
+	if err == nil {
+		s.Log.InfoContext(ctx, "request expired", "request_id", r.ID, "seen_by", "an approval")
+		return alreadyDecided(change.Request)
+	}
+	if !errors.Is(err, ErrConflict) {
+		return err
+	}
+	current, err := s.get(ctx, r.ID)
+	if err != nil {
+		return err
+	}
+	return alreadyDecided(current)
 }
 
 // tellDecision tells the workflow, as long as it may be waiting to hear of the decision.
-func (s *Service) tellDecision(ctx context.Context, r Request) (Request, error) {
+func (s *Service) tellDecision(ctx context.Context, r Request, repeated bool) (Request, error) {
 	if r.State != Approved && r.State != Denied {
 		return r, nil
 	}
-	return s.deliverDecision(ctx, r)
+	return s.deliverDecision(ctx, r, repeated)
 }
 
 // deliverDecision tells the workflow of a decision that has been written.
-func (s *Service) deliverDecision(ctx context.Context, r Request) (Request, error) {
+func (s *Service) deliverDecision(ctx context.Context, r Request, repeated bool) (
+	Request, error,
+) {
 	err := s.deliver(ctx, r, r.AskToken)
 	switch {
 	case err == nil:
@@ -104,19 +135,26 @@ func (s *Service) deliverDecision(ctx context.Context, r Request) (Request, erro
 	if r.State == Denied {
 		return r, nil
 	}
-	return s.abandoned(ctx, r)
+	return s.abandoned(ctx, r, repeated)
 }
 
 // abandoned deals with an approved request whose workflow has ended. If it ended by itself
 // then it has left another state behind. If not then somebody has stopped it, and nobody will
-// ever act on the approval.
-func (s *Service) abandoned(ctx context.Context, r Request) (Request, error) {
+// ever act on the approval. Where it was given before, the workflow may have begun to act: the
+// reconciliation takes back what came of that.
+func (s *Service) abandoned(ctx context.Context, r Request, repeated bool) (Request, error) {
 	current, err := s.get(ctx, r.ID)
 	if err != nil {
 		return Request{}, err
 	}
 	if current.State != Approved {
 		return current, nil
+	}
+	if repeated {
+		return Request{}, failBecause(ErrWorkflowEnded, WorkflowEnded, "The workflow of the "+
+			"request %s was stopped before it had granted the access. The request will fail, and "+
+			"whatever was granted will be taken back, soon after %s. Ask %s to request the access "+
+			"again.", r.ID, stamp(r.DecideBy()), r.Requester)
 	}
 	err = s.Store.Apply(ctx, current.Change(Failed, Act{
 		Action: ActionFail, By: ByWorkflow, At: s.now(), Rule: RuleWorkflowFailure,
@@ -166,8 +204,8 @@ func alreadyDecided(r Request) error {
 		return fail(AlreadyDecided, "The request %s has %s and cannot be decided any more: %s "+
 			"Ask again if the access is still needed.", r.ID, r.State, r.Failure)
 	case r.Decision.Action == ActionExpire:
-		return fail(AlreadyDecided, "The request %s expired at %s, since nobody had decided. "+
-			"Ask again if the access is still needed.", r.ID, stamp(r.Decision.At))
+		return fail(AlreadyDecided, "The request %s expired at %s: %s Ask again if the access is "+
+			"still needed.", r.ID, stamp(r.Decision.At), r.Decision.Reason)
 	default:
 		return fail(AlreadyDecided, "The request %s was %s by %s at %s, and a decision is final. "+
 			"It is %s now.", r.ID, pastOf(r.Decision.Action), r.Decision.By,

@@ -15,7 +15,7 @@ const (
 	Requested State = "requested" // waits for a decision
 	Approved  State = "approved"  // will be granted in a moment
 	Denied    State = "denied"    // somebody said no, or the requester withdrew it
-	Expired   State = "expired"   // nobody decided in time
+	Expired   State = "expired"   // nobody decided in time, or nobody could
 	Active    State = "active"    // the role is granted
 	Failed    State = "failed"    // nothing is granted, see Failure
 	Revoking  State = "revoking"  // the role will be taken away in a moment
@@ -46,6 +46,9 @@ const (
 	RuleRevoked         = "revoked"          // the target's function has taken the role away
 	RuleWorkflowFailure = "workflow_failure" // the workflow could not do its part
 )
+
+// NobodyDecided is the reason of [RuleApprovalTimeout].
+const NobodyDecided = "Nobody decided in the time that the flow gives."
 
 // ByWorkflow stands in an audit record where no person did it.
 const ByWorkflow = "workflow"
@@ -119,6 +122,22 @@ type Change struct {
 
 // DecideBy is until when the request can be decided.
 func (r Request) DecideBy() time.Time { return r.CreatedAt.Add(r.ApprovalTimeout) }
+
+// Deadline is when the request's workflow should have taken it out of its state; zero where
+// it has come to an end. What is still open after that is either late, with its workflow at
+// work, or has no workflow any more.
+func (r Request) Deadline() time.Time {
+	switch r.State {
+	case Requested, Approved:
+		return r.DecideBy()
+	case Active:
+		return r.ExpiresAt
+	case Revoking:
+		return r.UpdatedAt // at once
+	default:
+		return time.Time{}
+	}
+}
 
 // Change prepares the transition to a state. It panics where the state cannot follow, since
 // every caller looks at the state first.

@@ -58,7 +58,21 @@ type Workflows interface {
 	// Signal answers the wait that a token stands for with the request's state.
 	// [ErrNotWaiting] if that wait is over.
 	Signal(ctx context.Context, token string, state State) error
+
+	// Execution tells what has become of the request's workflow.
+	Execution(context.Context, Request) (Execution, error)
 }
+
+// Execution is what has become of a request's workflow.
+type Execution string
+
+// The answers of [Workflows.Execution]. A workflow that was started a moment ago may still be
+// Missing.
+const (
+	Running Execution = "running"
+	Ended   Execution = "ended" // by itself, or somebody stopped it
+	Missing Execution = "missing"
+)
 
 // Service is what people can do with requests. Who they are has been established before;
 // their e-mail addresses are in the form of [Email].

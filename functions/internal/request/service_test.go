@@ -310,9 +310,54 @@ func TestDecideRefuses(t *testing.T) {
 	assert.Equal(t, request.AlreadyDecided, codeOf(err), "only an open request is withdrawn")
 
 	r = d.submit(t)
-	d.move(t, r.ID, request.Expired)
+	change := r.Change(request.Expired, request.Act{
+		Action: request.ActionExpire, By: request.ByWorkflow, At: d.clock.Now(),
+		Reason: "The workflow could not wait for a decision.",
+	})
+	require.NoError(t, d.store.Apply(t.Context(), change))
 	_, err = d.Approve(t.Context(), bob, r.ID, "")
 	assert.Equal(t, request.AlreadyDecided, codeOf(err))
+	assert.ErrorContains(t, err, ": The workflow could not wait for a decision. Ask again")
+}
+
+// TestApproveTooLate checks that no approval opens anything once its time is long over,
+// whether or not a workflow ever ran.
+func TestApproveTooLate(t *testing.T) {
+	d := newDesk()
+	r := d.submit(t)
+	d.clock.Advance(time.Hour + time.Minute)
+	got, err := d.Approve(t.Context(), bob, r.ID, "")
+	require.NoError(t, err, "clocks need not agree")
+	assert.Equal(t, request.Approved, got.State)
+
+	r = d.submit(t)
+	d.clock.Advance(time.Hour + time.Minute + time.Millisecond)
+	_, err = d.Approve(t.Context(), mallo, r.ID, "")
+	assert.Equal(t, request.NotAnApprover, codeOf(err))
+	assert.Equal(t, request.Requested, d.state(t, r.ID), "a stranger changes nothing")
+	for range 2 {
+		_, err = d.Approve(t.Context(), bob, r.ID, "")
+		assert.Equal(t, request.AlreadyDecided, codeOf(err))
+		assert.ErrorContains(t, err, request.NobodyDecided)
+	}
+	assert.Equal(t, 1, d.workflows.Started(r.ID), "no workflow is started for it")
+	story, err := d.Show(t.Context(), r.ID)
+	require.NoError(t, err)
+	assert.Equal(t, request.Expired, story.Request.State)
+	assert.Equal(t, request.RuleApprovalTimeout, story.Records[1].Rule)
+
+	r = d.submit(t)
+	d.clock.Advance(48 * time.Hour)
+	d.store.Fail = func(operation string) error {
+		if operation == "apply" {
+			d.store.Fail = nil
+			d.move(t, r.ID, request.Denied)
+		}
+		return nil
+	}
+	_, err = d.Approve(t.Context(), bob, r.ID, "")
+	assert.Equal(t, request.AlreadyDecided, codeOf(err))
+	assert.Equal(t, request.Denied, d.state(t, r.ID), "what was written first stands")
 }
 
 // TestSignal checks that the workflow hears of a decision however it and the person interleave;
@@ -387,6 +432,18 @@ func TestSignal(t *testing.T) {
 		assert.Equal(t, request.WorkflowEnded, codeOf(err))
 		assert.Equal(t, request.Failed, d.state(t, r.ID))
 	})
+	t.Run("the workflow was stopped after it had heard of it", func(t *testing.T) {
+		d := newDesk()
+		r := d.submit(t)
+		_, err := d.Approve(t.Context(), bob, r.ID, "")
+		require.NoError(t, err)
+		d.workflows.Stop(r.ID)
+		_, err = d.Approve(t.Context(), bob, r.ID, "")
+		assert.Equal(t, request.WorkflowEnded, codeOf(err))
+		assert.ErrorContains(t, err, "taken back")
+		assert.Equal(t, request.Approved, d.state(t, r.ID),
+			"it may have granted something, so it cannot be left at that")
+	})
 	t.Run("the workflow was stopped, and a denial is a denial", func(t *testing.T) {
 		d := newDesk()
 		r := d.submit(t)
@@ -425,15 +482,19 @@ func TestRevoke(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, story.Records, 4)
 	})
-	t.Run("says so where the workflow was stopped", func(t *testing.T) {
+	t.Run("stands where the workflow was stopped, and is overdue at once", func(t *testing.T) {
 		d := newDesk()
 		r := d.submit(t)
 		d.move(t, r.ID, request.Approved, request.Active)
 		d.hold(t, r.ID)
 		d.workflows.Stop(r.ID)
-		_, err := d.Revoke(t.Context(), alice, r.ID, "")
-		assert.Equal(t, request.WorkflowEnded, codeOf(err))
-		assert.ErrorContains(t, err, "sweep")
+		got, err := d.Revoke(t.Context(), alice, r.ID, "")
+		require.NoError(t, err)
+		assert.Equal(t, request.Revoking, got.State)
+		overdue, err := d.store.Overdue(t.Context(), d.clock.Now(), 10)
+		require.NoError(t, err)
+		require.Len(t, overdue, 1)
+		assert.Equal(t, r.ID, overdue[0].ID)
 	})
 	for _, path := range [][]request.State{
 		{}, {request.Approved}, {request.Denied}, {request.Expired},

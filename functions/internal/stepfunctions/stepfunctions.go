@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
@@ -49,6 +51,43 @@ func (w *Workflows) Start(ctx context.Context, r request.Request) error {
 		return fmt.Errorf("starting the workflow of the request %s: %w", r.ID, err)
 	}
 	return nil
+}
+
+// Execution looks at the execution that is named after the request.
+func (w *Workflows) Execution(ctx context.Context, r request.Request) (request.Execution, error) {
+	execution, err := executionARN(r.Workflow, r.ID)
+	if err != nil {
+		return "", err
+	}
+	answer, err := w.client.DescribeExecution(ctx, &sfn.DescribeExecutionInput{
+		ExecutionArn: &execution,
+	})
+	var missing *types.ExecutionDoesNotExist
+	switch {
+	case errors.As(err, &missing):
+		return request.Missing, nil
+	case err != nil:
+		return "", fmt.Errorf("looking at the workflow of the request %s: %w", r.ID, err)
+	case answer.Status == types.ExecutionStatusRunning ||
+		answer.Status == types.ExecutionStatusPendingRedrive:
+		return request.Running, nil
+	default:
+		return request.Ended, nil
+	}
+}
+
+// executionARN makes …:stateMachine:<machine> into …:execution:<machine>:<name>.
+func executionARN(machine, name string) (string, error) {
+	parsed, err := arn.Parse(machine)
+	if err != nil {
+		return "", fmt.Errorf("reading the ARN of the state machine %q: %w", machine, err)
+	}
+	resource, found := strings.CutPrefix(parsed.Resource, "stateMachine:")
+	if !found {
+		return "", fmt.Errorf("%q is not the ARN of a state machine", machine)
+	}
+	parsed.Resource = "execution:" + resource + ":" + name
+	return parsed.String(), nil
 }
 
 // Signal answers the wait behind a token with {"state": …}.

@@ -51,7 +51,15 @@ func TestStart(t *testing.T) {
 	workflows := stepfunctions.New(client)
 	r := requesttest.New(time.Now()).Request
 	r.Workflow = *machine.StateMachineArn
+	course := func() request.Execution {
+		t.Helper()
+		execution, err := workflows.Execution(t.Context(), r)
+		require.NoError(t, err)
+		return execution
+	}
+	assert.Equal(t, request.Missing, course())
 	require.NoError(t, workflows.Start(t.Context(), r))
+	assert.Equal(t, request.Running, course())
 	r.State = request.Approved // what has happened meanwhile must not matter
 	require.NoError(t, workflows.Start(t.Context(), r))
 
@@ -80,11 +88,32 @@ func TestStart(t *testing.T) {
 		return err == nil && described.Status != types.ExecutionStatusRunning
 	}, 10*time.Second, 50*time.Millisecond)
 	assert.ErrorIs(t, workflows.Start(t.Context(), r), request.ErrWorkflowEnded)
+	assert.Equal(t, request.Ended, course())
 
 	r.Workflow += "-gone"
+	assert.Equal(t, request.Missing, course())
 	err = workflows.Start(t.Context(), r)
 	require.Error(t, err)
 	assert.NotErrorIs(t, err, request.ErrWorkflowEnded)
+}
+
+// TestExecutionRefuses checks that a failure to look is never taken for an end.
+func TestExecutionRefuses(t *testing.T) {
+	r := requesttest.New(time.Now()).Request
+	for _, machine := range []string{"", "sym-main-postgres", "arn:aws:lambda:a:1:function:f"} {
+		r.Workflow = machine
+		_, err := stepfunctions.New(clientFor("http://127.0.0.1:1")).Execution(t.Context(), r)
+		assert.Error(t, err, machine)
+	}
+	server := httptest.NewServer(http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"__type":"AccessDeniedException"}`)
+		}))
+	defer server.Close()
+	r = requesttest.New(time.Now()).Request
+	_, err := stepfunctions.New(clientFor(server.URL)).Execution(t.Context(), r)
+	assert.Error(t, err)
 }
 
 // TestSignal checks what is sent, and which answers mean that nobody waits.

@@ -36,5 +36,5 @@ func (s *Steps) nobodyDecided(r request.Request) request.Act {
 			"The workflow could not wait for a decision.")
 	}
 	return s.machine(request.ActionExpire, request.RuleApprovalTimeout,
-		"Nobody decided in the time that the flow gives.")
+		request.NobodyDecided)
 }

@@ -65,11 +65,13 @@ func (s *Steps) granted(r request.Request) Output {
 	case request.Active:
 		left := r.ExpiresAt.Sub(s.now())
 		// Rounded up: the workflow must not wake before the expiry and call it one.
-		return Output{r.State, max(1, int64((left+time.Second-1)/time.Second))}
+		return Output{
+			State: r.State, HoldSeconds: max(1, int64((left+time.Second-1)/time.Second)),
+		}
 	case request.Revoking:
 		// Somebody revoked it before the workflow came to hold it. What takes it away lies
 		// behind the state Hold, which will see it and go on at once.
-		return Output{request.Active, 1}
+		return Output{State: request.Active, HoldSeconds: 1}
 	default:
 		return Output{State: r.State}
 	}

@@ -1,7 +1,8 @@
 // Package workflow does the steps of a request's state machine: it asks for a decision,
 // escalates, holds, deescalates and closes. Every step may be repeated, and every step may
 // find that people or an earlier try have been faster: it looks at the request's state first
-// and last.
+// and last. One step more, reconcile, belongs to no state machine: a schedule has it end what
+// the workflows have left behind.
 package workflow
 
 import (
@@ -28,6 +29,10 @@ type Store interface {
 	// StoreHoldToken keeps the token of the wait for the end of the access, and returns the
 	// request as it is from that moment on.
 	StoreHoldToken(ctx context.Context, id, token string) (request.Request, error)
+
+	// Overdue reads open requests whose deadline has come, the oldest first. They may have
+	// changed since.
+	Overdue(ctx context.Context, now time.Time, limit int) ([]request.Request, error)
 }
 
 // Sender brings an event to a target's function.
@@ -35,7 +40,7 @@ type Sender interface {
 	Send(context.Context, connector.Call) (event.Answer, error)
 }
 
-// Steps are what the state machine invokes.
+// Steps are what the state machine and the schedule invoke.
 type Steps struct {
 	OrgSlug   string
 	Store     Store
@@ -55,9 +60,11 @@ type Input struct {
 
 // Output is what the state machine goes by.
 type Output struct {
-	State request.State `json:"state"`
+	State request.State `json:"state,omitempty"`
 	// HoldSeconds is how long the access lasts from now on, at least 1, where State is active.
 	HoldSeconds int64 `json:"hold_seconds,omitempty"`
+	// Reconciled is what the step reconcile found. No state machine sees it.
+	Reconciled *Reconciled `json:"reconciled,omitempty"`
 }
 
 // The error types that the state machine sees beside those of the adapters. Lambda makes the
@@ -71,6 +78,13 @@ type (
 
 	// WorkflowUnavailable says that Step Functions did not take a signal. It may work later.
 	WorkflowUnavailable struct{ Err error }
+
+	// ReconcileFailed says that some overdue requests could not be ended. The next run tries
+	// them again.
+	ReconcileFailed struct {
+		Failed, Overdue int
+		Err             error
+	}
 
 	// StepFailed is any other failure.
 	StepFailed struct{ Err error }
@@ -86,6 +100,13 @@ func (e *WorkflowUnavailable) Error() string { return e.Err.Error() }
 
 func (e *WorkflowUnavailable) Unwrap() error { return e.Err }
 
+func (e *ReconcileFailed) Error() string {
+	return fmt.Sprintf("%d of %d overdue requests could not be ended: %s", e.Failed, e.Overdue,
+		e.Err)
+}
+
+func (e *ReconcileFailed) Unwrap() error { return e.Err }
+
 func (e *StepFailed) Error() string { return e.Err.Error() }
 
 func (e *StepFailed) Unwrap() error { return e.Err }
@@ -94,6 +115,9 @@ func (e *StepFailed) Unwrap() error { return e.Err }
 // that their errorType is stable.
 func (s *Steps) Run(ctx context.Context, in Input) (Output, error) {
 	log := s.Log.With("step", in.Step, "request_id", in.RequestID)
+	if in.Step == "reconcile" {
+		log = s.Log.With("step", in.Step)
+	}
 	out, err := s.step(ctx, in)
 	if err != nil {
 		err = named(in, err)
@@ -101,11 +125,19 @@ func (s *Steps) Run(ctx context.Context, in Input) (Output, error) {
 			"error", err.Error())
 		return Output{}, err
 	}
+	if out.Reconciled != nil {
+		log.InfoContext(ctx, "step done", "overdue", out.Reconciled.Overdue,
+			"ended", out.Reconciled.Ended)
+		return out, nil
+	}
 	log.InfoContext(ctx, "step done", "state", out.State, "hold_seconds", out.HoldSeconds)
 	return out, nil
 }
 
 func (s *Steps) step(ctx context.Context, in Input) (Output, error) {
+	if in.Step == "reconcile" {
+		return s.reconcile(ctx)
+	}
 	if in.RequestID == "" {
 		return Output{}, &UnknownInvocation{"The step " + in.Step + " names no request_id."}
 	}
@@ -126,18 +158,18 @@ func (s *Steps) step(ctx context.Context, in Input) (Output, error) {
 		return s.close(ctx, in.RequestID)
 	}
 	return Output{}, &UnknownInvocation{
-		fmt.Sprintf("There is no step %q: the steps are ask, escalate, hold, deescalate and close.",
-			in.Step),
+		fmt.Sprintf("There is no step %q: the steps are ask, escalate, hold, deescalate, close "+
+			"and reconcile.", in.Step),
 	}
 }
 
 // named finds the error that has a name for the state machine.
 func named(in Input, err error) error {
-	if errors.Is(err, request.ErrNotFound) {
+	if in.RequestID != "" && errors.Is(err, request.ErrNotFound) {
 		return &RequestNotFound{in.RequestID}
 	}
 	for _, as := range []func(error) (error, bool){
-		as[*UnknownInvocation], as[*WorkflowUnavailable], as[*dynamodb.StoreUnavailable],
+		as[*UnknownInvocation], as[*ReconcileFailed], as[*WorkflowUnavailable], as[*dynamodb.StoreUnavailable],
 		as[*connector.ConnectorUnavailable], as[*connector.PostgresFunctionError],
 	} {
 		if found, ok := as(err); ok {

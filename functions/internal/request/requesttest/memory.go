@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"sym-postgres-quickstart/functions/internal/request"
 )
@@ -120,6 +121,27 @@ func (m *Memory) List(_ context.Context, q request.Query) (request.Page, error) 
 		return request.Page{Requests: found}, nil
 	}
 	return request.Page{Requests: found[:q.Limit], Next: strconv.Itoa(start + q.Limit)}, nil
+}
+
+// Overdue lists open requests whose deadline has come, the oldest first.
+func (m *Memory) Overdue(_ context.Context, now time.Time, limit int) (
+	[]request.Request, error,
+) {
+	if err := m.fail("overdue"); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found []request.Request
+	for _, r := range m.requests {
+		if deadline := r.Deadline(); !deadline.IsZero() && !deadline.After(now) {
+			found = append(found, r)
+		}
+	}
+	slices.SortFunc(found, func(a, b request.Request) int {
+		return a.Deadline().Compare(b.Deadline())
+	})
+	return found[:min(limit, len(found))], nil
 }
 
 // StoreAskToken keeps the token of the wait for a decision.

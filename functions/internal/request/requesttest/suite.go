@@ -21,6 +21,7 @@ type Store interface {
 	request.Store
 	StoreAskToken(ctx context.Context, id, token string) (request.Request, error)
 	StoreHoldToken(ctx context.Context, id, token string) (request.Request, error)
+	Overdue(ctx context.Context, now time.Time, limit int) ([]request.Request, error)
 }
 
 // New is a request as it is submitted, with an id of its own.
@@ -156,6 +157,55 @@ func TestStore(t *testing.T, store Store) {
 		page, err := store.List(ctx, request.Query{State: request.Denied, Limit: 2})
 		require.NoError(t, err)
 		assert.Equal(t, denied, ids(page))
+	})
+
+	t.Run("lists what is overdue, the oldest first, until it has ended", func(t *testing.T) {
+		// Far before every other test's requests.
+		past := at.Add(-1000 * time.Hour)
+		overdue := func(limit int, now time.Time) []string {
+			t.Helper()
+			requests, err := store.Overdue(ctx, now, limit)
+			require.NoError(t, err)
+			return ids(request.Page{Requests: requests})
+		}
+		var change []request.Change
+		for i := range 3 {
+			first := New(past.Add(time.Duration(i) * time.Minute))
+			require.NoError(t, store.Create(ctx, first))
+			change = append(change, first)
+		}
+		apply := func(i int, to request.State, at time.Time) {
+			t.Helper()
+			c := change[i].Request.Change(to, request.Act{Action: "act", By: "workflow", At: at})
+			if to == request.Active {
+				c.Request.ExpiresAt = at.Add(time.Hour)
+			}
+			require.NoError(t, store.Apply(ctx, c))
+			change[i] = c
+		}
+		id := func(i int) string { return change[i].Request.ID }
+
+		due := past.Add(time.Hour) // the first one's, to the millisecond
+		assert.Empty(t, overdue(10, due.Add(-time.Millisecond)))
+		assert.Equal(t, []string{id(0)}, overdue(10, due))
+		assert.Equal(t, []string{id(0), id(1), id(2)}, overdue(10, due.Add(time.Hour)))
+		assert.Equal(t, []string{id(0), id(1)}, overdue(2, due.Add(time.Hour)))
+
+		apply(0, request.Approved, past.Add(time.Minute))
+		assert.Equal(t, []string{id(0)}, overdue(10, due), "approved, and nothing came of it")
+		apply(0, request.Active, past.Add(2*time.Hour))
+		assert.Equal(t, []string{id(1), id(2)}, overdue(10, due.Add(time.Hour)))
+		assert.Equal(t, []string{id(1), id(2), id(0)}, overdue(10, due.Add(3*time.Hour)))
+		apply(0, request.Revoking, past.Add(150*time.Minute))
+		assert.Equal(t, []string{id(1), id(2), id(0)}, overdue(10, due.Add(90*time.Minute)))
+
+		apply(0, request.Done, past.Add(160*time.Minute))
+		apply(1, request.Expired, past.Add(2*time.Hour))
+		apply(2, request.Denied, past.Add(2*time.Hour))
+		assert.Empty(t, overdue(10, due.Add(10*time.Hour)), "they have ended")
+		got, err := store.Get(ctx, id(0))
+		require.NoError(t, err)
+		assert.Equal(t, change[0].Request, got)
 	})
 
 	t.Run("lets one of twenty decisions win", func(t *testing.T) {

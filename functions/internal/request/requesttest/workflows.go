@@ -2,6 +2,7 @@ package requesttest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,12 +19,14 @@ type Workflows struct {
 	told    map[string]request.State
 
 	startError, signalError error
+	lookErrors              map[string]error
 }
 
 // NewWorkflows makes an engine in which nothing runs.
 func NewWorkflows() *Workflows {
 	return &Workflows{
 		ended: map[string]bool{}, waiting: map[string]bool{}, told: map[string]request.State{},
+		lookErrors: map[string]error{},
 	}
 }
 
@@ -54,6 +57,21 @@ func (w *Workflows) Signal(_ context.Context, token string, state request.State)
 	delete(w.waiting, token)
 	w.told[token] = state
 	return nil
+}
+
+// Execution implements [request.Workflows].
+func (w *Workflows) Execution(_ context.Context, r request.Request) (request.Execution, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.lookErrors[r.ID] != nil:
+		return "", w.lookErrors[r.ID]
+	case w.ended[r.ID]:
+		return request.Ended, nil
+	case slices.Contains(w.started, r.ID):
+		return request.Running, nil
+	}
+	return request.Missing, nil
 }
 
 // Wait begins a wait, as the state machine does before it invokes the step with the token.
@@ -96,6 +114,13 @@ func (w *Workflows) SetErrors(start, signal error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.startError, w.signalError = start, signal
+}
+
+// FailLooking sets what a look at one request's execution fails with.
+func (w *Workflows) FailLooking(id string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lookErrors[id] = err
 }
 
 // Flows are a configuration that the test holds. It implements [request.Flows].

@@ -1,0 +1,111 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"sym-postgres-quickstart/functions/internal/request"
+)
+
+const (
+	// mostOverdue is how many requests one run looks at.
+	mostOverdue = 100
+
+	// notYetVisible is how long an execution may stay unseen after it was started, with much
+	// to spare: Step Functions promises no more than that it will be seen.
+	notYetVisible = time.Minute
+
+	// longestEnd is what one request may take to be ended: the longest that the Postgres
+	// function works, and the way to it.
+	longestEnd = 35 * time.Second
+)
+
+// Reconciled is what one run found and did.
+type Reconciled struct {
+	Overdue int `json:"overdue"` // requests past their deadline, at most mostOverdue
+	Ended   int `json:"ended"`   // how many of them this run has brought to their end
+}
+
+// reconcile ends the requests whose deadline has come and that have no workflow to end them:
+// somebody stopped it, it failed, or it never started. A workflow that runs is never
+// interfered with, however late it is: it is trying, and has raised its own alarm.
+//
+// One request's failure does not stop the others, and fails the step at its end.
+func (s *Steps) reconcile(ctx context.Context) (Output, error) {
+	overdue, err := s.Store.Overdue(ctx, s.now(), mostOverdue)
+	if err != nil {
+		return Output{}, err
+	}
+	result := &Reconciled{Overdue: len(overdue)}
+	// Where some fail slowly and use up the time, it is not always the same ones that come last.
+	rand.Shuffle(len(overdue), func(i, j int) { overdue[i], overdue[j] = overdue[j], overdue[i] })
+	var failures []error
+	for i, r := range overdue {
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < longestEnd {
+			s.Log.WarnContext(ctx, "overdue requests left for the next run",
+				"left", len(overdue)-i)
+			break
+		}
+		ended, err := s.reconcileOne(ctx, r.ID)
+		if err != nil {
+			s.Log.ErrorContext(ctx, "overdue request not ended", "request_id", r.ID,
+				"error", err.Error())
+			failures = append(failures, fmt.Errorf("request %s: %w", r.ID, err))
+			continue
+		}
+		if ended {
+			result.Ended++
+		}
+	}
+	if len(failures) > 0 {
+		return Output{}, &ReconcileFailed{len(failures), len(overdue), errors.Join(failures...)}
+	}
+	return Output{Reconciled: result}, nil
+}
+
+// reconcileOne ends one overdue request, unless its workflow will.
+func (s *Steps) reconcileOne(ctx context.Context, id string) (ended bool, err error) {
+	// The list may be behind the table.
+	r, err := s.Store.Get(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	deadline := r.Deadline()
+	if deadline.IsZero() || s.now().Before(deadline) {
+		return false, nil
+	}
+	execution, err := s.Workflows.Execution(ctx, r)
+	if err != nil {
+		return false, &WorkflowUnavailable{err}
+	}
+	switch execution {
+	case request.Running:
+		return false, nil
+	case request.Missing:
+		// It was last asked for at the request's last change, which an approval at the last
+		// moment may have made after the deadline.
+		started := deadline
+		if r.UpdatedAt.After(started) {
+			started = r.UpdatedAt
+		}
+		if s.now().Before(started.Add(notYetVisible)) {
+			return false, nil
+		}
+	}
+
+	before, out := r.State, Output{}
+	if before == request.Requested {
+		out, err = s.close(ctx, id)
+	} else {
+		out, err = s.deescalate(ctx, id)
+	}
+	if err != nil {
+		return false, err
+	}
+	s.Log.WarnContext(ctx, "overdue request ended without its workflow", "request_id", id,
+		"execution", execution, "from", before, "to", out.State)
+	return true, nil
+}
