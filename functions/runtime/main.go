@@ -1,5 +1,5 @@
-// Runtime is the function that people and workflows talk to: it answers the HTTP API and does
-// the steps of a request's state machine.
+// Runtime is the function that people and workflows talk to: it answers the HTTP API, does the
+// steps of a request's state machine, and ends what the workflows have left open.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/config"
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/google/uuid"
@@ -50,13 +51,13 @@ func build(ctx context.Context, getenv func(string) string) (*runtime, error) {
 		return nil, err
 	}
 	log := lambdacontext.NewLogger()
-	callers, err := identity.New(s.account, s.callers)
-	if err != nil {
-		return nil, fmt.Errorf("SYM_CALLERS: %w", err)
-	}
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
+	}
+	callers, err := identity.New(s.account, s.callers, iam.NewFromConfig(cfg))
+	if err != nil {
+		return nil, fmt.Errorf("SYM_CALLERS: %w", err)
 	}
 	store := dynamodb.New(awsdynamodb.NewFromConfig(cfg), s.table)
 	workflows := stepfunctions.New(sfn.NewFromConfig(cfg))
@@ -90,7 +91,7 @@ func build(ctx context.Context, getenv func(string) string) (*runtime, error) {
 const margin = time.Second
 
 // invoke tells the invocations apart: API Gateway's by their HTTP context, the state machine's
-// by their step.
+// and the schedule's by their step.
 func (r *runtime) invoke(ctx context.Context, payload json.RawMessage) (any, error) {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) > 2*margin {
 		var cancel context.CancelFunc

@@ -44,13 +44,14 @@ var statuses = map[request.Code]int{
 	request.WorkflowEnded:      http.StatusConflict,
 	bodyTooLarge:               http.StatusRequestEntityTooLarge,
 	internalError:              http.StatusInternalServerError,
+	identity.NotChecked:        http.StatusServiceUnavailable,
 	request.WorkflowNotReached: http.StatusBadGateway,
 	request.WorkflowNotStarted: http.StatusBadGateway,
 }
 
 // Callers tells who has signed a call.
 type Callers interface {
-	Person(arn string) (email string, err error)
+	Person(context.Context, identity.Caller) (email string, err error)
 }
 
 // API answers calls.
@@ -104,7 +105,7 @@ func (a *API) handle(
 	if err != nil {
 		return answer{}, err
 	}
-	person, err := a.Callers.Person(callerOf(event))
+	person, err := a.Callers.Person(ctx, callerOf(event))
 	if err != nil {
 		return answer{}, err
 	}
@@ -146,13 +147,13 @@ func route(event events.APIGatewayV2HTTPRequest) (handle handler, id string, err
 	return handle, id, nil
 }
 
-// callerOf is the ARN of the principal whose signature API Gateway has checked.
-func callerOf(event events.APIGatewayV2HTTPRequest) string {
+// callerOf is the principal whose signature API Gateway has checked.
+func callerOf(event events.APIGatewayV2HTTPRequest) identity.Caller {
 	authorizer := event.RequestContext.Authorizer
 	if authorizer == nil || authorizer.IAM == nil {
-		return ""
+		return identity.Caller{}
 	}
-	return authorizer.IAM.UserARN
+	return identity.Caller{ARN: authorizer.IAM.UserARN, ID: authorizer.IAM.UserID}
 }
 
 // failure is the answer to what could not be done. A refusal says why; anything else stays
@@ -168,14 +169,19 @@ func (a *API) failure(
 			event.RequestContext.RequestID)}
 		a.Log.ErrorContext(ctx, "call failed", "call", event.RequestContext.RequestID,
 			"method", event.RequestContext.HTTP.Method, "path", event.RawPath, "error", err)
-	} else {
-		a.Log.InfoContext(ctx, "call refused", "call", event.RequestContext.RequestID,
-			"method", event.RequestContext.HTTP.Method, "path", event.RawPath,
-			"caller", callerOf(event), "code", refusal.Code, "cause", errors.Unwrap(refusal))
 	}
 	status, known := statuses[refusal.Code]
 	if !known {
 		status = http.StatusBadRequest
+	}
+	if refusal.Code != internalError {
+		level := slog.LevelInfo
+		if status >= http.StatusInternalServerError {
+			level = slog.LevelError // the alarm on 5xx sends somebody here
+		}
+		a.Log.Log(ctx, level, "call refused", "call", event.RequestContext.RequestID,
+			"method", event.RequestContext.HTTP.Method, "path", event.RawPath,
+			"caller", callerOf(event).ARN, "code", refusal.Code, "cause", errors.Unwrap(refusal))
 	}
 	return answer{status, map[string]any{"error": map[string]string{
 		"code": string(refusal.Code), "message": refusal.Message,

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -29,7 +33,7 @@ type desk struct {
 
 func newDesk(t *testing.T) desk {
 	t.Helper()
-	callers, err := identity.New("111122223333", "")
+	callers, err := identity.New("111122223333", "", iamRoles{})
 	require.NoError(t, err)
 	d := desk{store: requesttest.NewMemory(), workflows: requesttest.NewWorkflows()}
 	log := slog.New(slog.DiscardHandler)
@@ -53,6 +57,18 @@ func newDesk(t *testing.T) desk {
 	return d
 }
 
+// iamRoles stands in for IAM: it has one role of Identity Center's, and may be out of order.
+type iamRoles struct{ err error }
+
+func (r iamRoles) GetRole(_ context.Context, in *iam.GetRoleInput, _ ...func(*iam.Options)) (
+	*iam.GetRoleOutput, error,
+) {
+	return &iam.GetRoleOutput{Role: &types.Role{
+		RoleName: in.RoleName, RoleId: aws.String("AROADEV"),
+		Path: aws.String("/aws-reserved/sso.amazonaws.com/"),
+	}}, r.err
+}
+
 // as makes a call that a person signed, in the form that API Gateway gives it.
 func as(person, method, path, body string) events.APIGatewayV2HTTPRequest {
 	event := events.APIGatewayV2HTTPRequest{RawPath: path, Body: body}
@@ -64,6 +80,7 @@ func as(person, method, path, body string) events.APIGatewayV2HTTPRequest {
 			IAM: &events.APIGatewayV2HTTPRequestContextAuthorizerIAMDescription{
 				UserARN: "arn:aws:sts::111122223333:assumed-role/" +
 					"AWSReservedSSO_Dev_0123456789abcdef/" + person + "@example.com",
+				UserID: "AROADEV:" + person + "@example.com",
 			},
 		}
 	return event
@@ -134,6 +151,8 @@ func TestRefusals(t *testing.T) {
 	stranger := as("alice", "POST", "/requests", good)
 	stranger.RequestContext.Authorizer.IAM.UserARN =
 		"arn:aws:sts::111122223333:assumed-role/Admin/alice@example.com"
+	former := as("alice", "POST", "/requests", good)
+	former.RequestContext.Authorizer.IAM.UserID = "AROAOTHER:alice@example.com"
 	encoded := as("alice", "POST", "/requests",
 		base64.StdEncoding.EncodeToString([]byte(strings.Repeat(" ", 65<<10))))
 	encoded.IsBase64Encoded = true
@@ -161,6 +180,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"unsigned", unsigned, 403, "unknown_caller"},
 		{"signed by a session anybody may name", stranger, 403, "unknown_caller"},
+		{"signed by a role that was there before", former, 403, "unknown_caller"},
 		{"no such path", as("alice", "GET", "/users", ""), 404, "route_not_found"},
 		{"no such verb", as("alice", "POST", open+"/escalate", ""), 404, "route_not_found"},
 		{"an empty id", as("alice", "GET", "/requests/", ""), 404, "route_not_found"},
@@ -271,6 +291,18 @@ func TestInside(t *testing.T) {
 	status, body = d.call(t, as("alice", "POST", "/requests", good))
 	assert.Equal(t, http.StatusBadGateway, status)
 	assert.Contains(t, body, `"code":"workflow_not_started"`)
+	assert.NotContains(t, body, "secret")
+}
+
+// TestIdentityNotChecked checks that a failure of IAM's is nobody's refusal.
+func TestIdentityNotChecked(t *testing.T) {
+	d := newDesk(t)
+	var err error
+	d.Callers, err = identity.New("111122223333", "", iamRoles{errors.New("secret host 10.1.2.3")})
+	require.NoError(t, err)
+	status, body := d.call(t, as("alice", "GET", "/flows", ""))
+	assert.Equal(t, http.StatusServiceUnavailable, status)
+	assert.Contains(t, body, `"code":"identity_not_checked"`)
 	assert.NotContains(t, body, "secret")
 }
 

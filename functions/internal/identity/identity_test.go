@@ -1,9 +1,15 @@
 package identity_test
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -12,10 +18,118 @@ import (
 )
 
 const (
+	roleID = "AROAEXAMPLE"
+
 	sts = "arn:aws:sts::111122223333:assumed-role/"
-	iam = "arn:aws:iam::111122223333:"
+	own = "arn:aws:iam::111122223333:"
 	sso = "AWSReservedSSO_Developers_0123456789abcdef/"
 )
+
+// roles stands in for IAM: it has one role, under whatever name it is asked for.
+type roles struct {
+	path, id string
+	err      error
+	asked    int
+}
+
+// center is an IAM in which every role is Identity Center's.
+func center() *roles {
+	return &roles{path: "/aws-reserved/sso.amazonaws.com/eu-west-1/", id: roleID}
+}
+
+func (r *roles) GetRole(_ context.Context, in *iam.GetRoleInput, _ ...func(*iam.Options)) (
+	*iam.GetRoleOutput, error,
+) {
+	r.asked++
+	if r.err != nil {
+		return nil, r.err
+	}
+	return &iam.GetRoleOutput{Role: &types.Role{
+		RoleName: in.RoleName, Path: &r.path, RoleId: &r.id,
+	}}, nil
+}
+
+// TestProof checks what makes a role one of Identity Center's, beside its name.
+func TestProof(t *testing.T) {
+	const path = "/aws-reserved/sso.amazonaws.com/"
+	denied := &smithy.GenericAPIError{Code: "AccessDenied", Message: "no"}
+	gone := &types.NoSuchEntityException{Message: aws.String("no such role")}
+	tests := []struct {
+		name  string
+		roles roles
+		id    string
+		code  request.Code // empty if it is one
+	}{
+		{"it is", roles{path: path, id: roleID}, roleID + ":alice@example.com", ""},
+		{"in a region", roles{path: path + "eu-west-2/", id: roleID}, roleID + ":x", ""},
+		{"another path", roles{path: "/", id: roleID}, roleID + ":x", identity.UnknownCaller},
+		{"a path that contains it", roles{path: "/my" + path, id: roleID}, roleID + ":x",
+			identity.UnknownCaller},
+		{"another service's", roles{path: "/aws-reserved/other.amazonaws.com/", id: roleID},
+			roleID + ":x", identity.UnknownCaller},
+		{"a role of the same name before", roles{path: path, id: "AROANEW"}, roleID + ":x",
+			identity.UnknownCaller},
+		{"no role's id", roles{path: path, id: roleID}, "", identity.UnknownCaller},
+		{"a user's id", roles{path: path, id: roleID}, roleID, identity.UnknownCaller},
+		{"an empty role's id", roles{path: path}, ":alice@example.com", identity.UnknownCaller},
+		{"it may not be read", roles{err: denied}, roleID + ":x", identity.UnknownCaller},
+		{"it is not there", roles{err: gone}, roleID + ":x", identity.UnknownCaller},
+		{"IAM is too busy", roles{err: &smithy.GenericAPIError{Code: "Throttling"}},
+			roleID + ":x", identity.NotChecked},
+		{"IAM fails", roles{err: &types.ServiceFailureException{}}, roleID + ":x",
+			identity.NotChecked},
+		{"IAM is not reached", roles{err: context.DeadlineExceeded}, roleID + ":x",
+			identity.NotChecked},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			callers, err := identity.New("111122223333", "", &test.roles)
+			require.NoError(t, err)
+			caller := identity.Caller{ARN: sts + sso + "alice@example.com", ID: test.id}
+			person, err := callers.Person(t.Context(), caller)
+			if test.code == "" {
+				require.NoError(t, err)
+				assert.Equal(t, "alice@example.com", person)
+				return
+			}
+			assert.Empty(t, person)
+			refusal, ok := errors.AsType[*request.Error](err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, test.code, refusal.Code)
+			assert.Regexp(t, `^[A-Z].*\.$`, refusal.Message)
+		})
+	}
+}
+
+// TestProofIsKept checks that IAM is asked once for a role, and again after a failure.
+func TestProofIsKept(t *testing.T) {
+	center := center()
+	callers, err := identity.New("111122223333", `{
+		"arn:aws:sts::111122223333:assumed-role/Oncall/dave": "dave@example.com"
+	}`, center)
+	require.NoError(t, err)
+	ask := func(session, id string) error {
+		_, err := callers.Person(t.Context(), identity.Caller{ARN: sts + session, ID: id})
+		return err
+	}
+	require.NoError(t, ask("Oncall/dave", "AROAONCALL:dave"))
+	assert.Zero(t, center.asked, "who is listed needs no proof")
+
+	center.err = context.DeadlineExceeded
+	require.Error(t, ask(sso+"alice@example.com", roleID+":alice@example.com"))
+	center.err = nil
+	for _, person := range []string{"alice@example.com", "bob@example.com"} {
+		require.NoError(t, ask(sso+person, roleID+":"+person))
+	}
+	assert.Equal(t, 2, center.asked)
+
+	// The proof is the role's, not its name's and not its id's alone.
+	require.Error(t, ask(sso+"alice@example.com", "AROAOTHER:alice@example.com"))
+	center.path = "/"
+	require.Error(t, ask("AWSReservedSSO_Other_0123456789abcdef/alice@example.com",
+		roleID+":alice@example.com"))
+	require.NoError(t, ask(sso+"alice@example.com", roleID+":alice@example.com"))
+}
 
 func TestPerson(t *testing.T) {
 	callers, err := identity.New("111122223333", `{
@@ -25,7 +139,7 @@ func TestPerson(t *testing.T) {
 		"arn:aws:sts::111122223333:assumed-role/Shared/erin": "erin@example.com",
 		"arn:aws:sts::444455556666:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/f@other.org":
 			"frank@example.com"
-	}`)
+	}`, center())
 	require.NoError(t, err)
 	tests := []struct {
 		name, arn, want string
@@ -37,7 +151,7 @@ func TestPerson(t *testing.T) {
 			sts + "AWSReservedSSO_Read_Only_0123456789abcdef/a@example.com", "a@example.com", ""},
 		{"another partition", "arn:aws-us-gov:sts::111122223333:assumed-role/" + sso +
 			"alice@example.gov", "alice@example.gov", ""},
-		{"a listed user", iam + "user/ci/Deployer", "ci@example.com", ""},
+		{"a listed user", own + "user/ci/Deployer", "ci@example.com", ""},
 		{"a listed role", sts + "Oncall/anything", "oncall@example.com", ""},
 		{"a listed session before its role", sts + "Oncall/dave", "dave@example.com", ""},
 		{"a listed session", sts + "Shared/erin", "erin@example.com", ""},
@@ -58,9 +172,9 @@ func TestPerson(t *testing.T) {
 		{"Identity Center without an address", sts + sso + "alice", "", "not an e-mail"},
 		{"a role of that name in another account",
 			"arn:aws:sts::444455556666:assumed-role/Oncall/x", "", "can choose"},
-		{"an unknown user", iam + "user/mallory", "", "not known"},
-		{"a user named like a role", iam + "user/Oncall", "", "not known"},
-		{"root", iam + "root", "", "not known"},
+		{"an unknown user", own + "user/mallory", "", "not known"},
+		{"a user named like a role", own + "user/Oncall", "", "not known"},
+		{"root", own + "root", "", "not known"},
 		{"a federated user", "arn:aws:sts::111122223333:federated-user/alice@example.com", "",
 			"Sign it"},
 		{"nobody", "", "", "Sign it"},
@@ -69,7 +183,9 @@ func TestPerson(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := callers.Person(test.arn)
+			got, err := callers.Person(t.Context(), identity.Caller{
+				ARN: test.arn, ID: roleID + ":" + test.arn[strings.LastIndex(test.arn, "/")+1:],
+			})
 			assert.Equal(t, test.want, got)
 			if test.want != "" {
 				assert.NoError(t, err)
@@ -95,10 +211,10 @@ func TestNewRefuses(t *testing.T) {
 		"any session*": `{"arn:aws:sts::111122223333:assumed-role/x": "alice@example.com"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := identity.New("111122223333", table)
+			_, err := identity.New("111122223333", table, center())
 			assert.Error(t, err)
 		})
 	}
-	_, err := identity.New("111122223333", "")
+	_, err := identity.New("111122223333", "", center())
 	assert.NoError(t, err, "none are listed")
 }

@@ -64,12 +64,18 @@ var (
 	ErrWorkflowEnded = errors.New("the workflow of this request has ended")
 )
 
+// Refuse makes an [Error], with its message formatted like [fmt.Sprintf]'s and a cause that
+// stays inside, or nil.
+func Refuse(cause error, code Code, format string, args ...any) error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...), cause: cause}
+}
+
 func fail(code Code, format string, args ...any) error {
-	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+	return Refuse(nil, code, format, args...)
 }
 
 func failBecause(cause error, code Code, format string, args ...any) error {
-	return &Error{Code: code, Message: fmt.Sprintf(format, args...), cause: cause}
+	return Refuse(cause, code, format, args...)
 }
 
 // quote shows what a person wrote, short enough for a message.
