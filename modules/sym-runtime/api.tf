@@ -3,6 +3,8 @@
 
 locals {
   routes = toset([
+    # Everything else: the function says what there is.
+    "$default",
     "GET /flows",
     "GET /requests",
     "GET /requests/{id}",

@@ -6,7 +6,7 @@ locals {
   # my-team becomes SymRuntimeMyTeam; IAM knows no spaces in a name.
   connector_name = format(
     "SymRuntime%s",
-    replace(title(replace(var.runtime_name, "/[-_]/", " ")), " ", "")
+    replace(title(replace(var.runtime_name, "-", " ")), " ", "")
   )
 
   # A set, so that the order of the input changes nothing.

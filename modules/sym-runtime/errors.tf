@@ -95,3 +95,24 @@ resource "aws_cloudwatch_metric_alarm" "runtime_errors" {
 
   tags = var.tags
 }
+
+# The API turns failures into answers, so that the function's own Errors stay
+# at zero while every call fails.
+resource "aws_cloudwatch_metric_alarm" "api_errors" {
+  alarm_name        = "${local.name}-api-errors"
+  alarm_description = "Calls of the API failed. The Runtime's log says why."
+  alarm_actions     = [aws_sns_topic.errors.arn]
+
+  namespace   = "AWS/ApiGateway"
+  metric_name = "5xx"
+  dimensions  = { ApiId = aws_apigatewayv2_api.this.id }
+  statistic   = "Sum"
+  period      = 60
+
+  comparison_operator = "GreaterThanThreshold"
+  evaluation_periods  = 1
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+
+  tags = var.tags
+}

@@ -44,7 +44,6 @@ resource "aws_iam_role_policy" "runtime" {
         Effect = "Allow"
         # No DeleteItem and no Scan: a request, once made, stays.
         Action = [
-          "dynamodb:ConditionCheckItem",
           "dynamodb:GetItem",
           "dynamodb:PutItem",
           "dynamodb:Query",
@@ -53,12 +52,13 @@ resource "aws_iam_role_policy" "runtime" {
         Resource = [
           aws_dynamodb_table.requests.arn,
           "${aws_dynamodb_table.requests.arn}/index/by_created",
+          "${aws_dynamodb_table.requests.arn}/index/by_deadline",
         ]
       },
       {
         Sid    = "ReadFlows"
         Effect = "Allow"
-        Action = ["ssm:GetParameter", "ssm:GetParametersByPath"]
+        Action = "ssm:GetParametersByPath"
         # Flows are added after the Runtime, below this path.
         Resource = [
           for suffix in ["", "/*"] : format(
@@ -90,11 +90,26 @@ resource "aws_iam_role_policy" "runtime" {
       {
         Sid    = "SignalRequests"
         Effect = "Allow"
-        Action = ["states:SendTaskFailure", "states:SendTaskSuccess"]
-        # AWS checks these against the machine that gave out the task token.
+        Action = "states:SendTaskSuccess"
+        # Checked against the machine that gave out the task token. That is
+        # how AWS's own CDK grants it (StateMachine.grantTaskResponse, in
+        # aws-cdk-lib/aws-stepfunctions/lib/state-machine.ts): SendTaskSuccess
+        # on the state machine's ARN. The activity, the other source of tokens,
+        # is not used here.
         Resource = format(
           "arn:%s:states:%s:%s:stateMachine:%s", local.partition,
           local.region, local.account_id, local.machine_pattern
+        )
+      },
+      {
+        Sid    = "ProveIdentityCenterRoles"
+        Effect = "Allow"
+        Action = "iam:GetRole"
+        # Identity Center makes and removes roles as it is told; all of them
+        # live below this path, and no other role can be read.
+        Resource = format(
+          "arn:%s:iam::%s:role/aws-reserved/sso.amazonaws.com/*",
+          local.partition, local.account_id
         )
       },
       {

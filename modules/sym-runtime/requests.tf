@@ -14,7 +14,17 @@ resource "aws_dynamodb_table" "requests" {
   }
 
   attribute {
+    name = "deadline"
+    type = "S"
+  }
+
+  attribute {
     name = "kind"
+    type = "S"
+  }
+
+  attribute {
+    name = "open"
     type = "S"
   }
 
@@ -32,6 +42,15 @@ resource "aws_dynamodb_table" "requests" {
     name            = "by_created"
     hash_key        = "kind"
     range_key       = "created_at"
+    projection_type = "ALL"
+  }
+
+  # Only what is open has these two attributes: the index is as small as the
+  # number of requests under way.
+  global_secondary_index {
+    name            = "by_deadline"
+    hash_key        = "open"
+    range_key       = "deadline"
     projection_type = "ALL"
   }
 

@@ -77,12 +77,10 @@ variable "runtime_name" {
   nullable    = false
 
   validation {
-    condition = can(regex(
-      "^[A-Za-z][A-Za-z0-9_-]{0,30}$", var.runtime_name
-    ))
+    condition     = can(regex("^[a-z][a-z0-9-]{0,30}$", var.runtime_name))
     error_message = <<-EOT
-      The runtime name starts with a letter, has only letters, digits, hyphens
-      and underscores, and is not longer than 31 characters.
+      The runtime name starts with a small letter, has only small letters,
+      digits and hyphens, and is not longer than 31 characters.
     EOT
   }
 }

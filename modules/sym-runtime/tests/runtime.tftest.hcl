@@ -44,6 +44,11 @@ mock_provider "aws" {
 }
 
 override_resource {
+  target = aws_iam_role.reconcile
+  values = { arn = "arn:aws:iam::111111111111:role/sym/sym-my-team-reconcile" }
+}
+
+override_resource {
   target = aws_iam_role.runtime
   values = { arn = "arn:aws:iam::111111111111:role/sym/sym-my-team-runtime" }
 }
@@ -68,8 +73,11 @@ run "names" {
 
   assert {
     condition = alltrue([
-      for role in [aws_iam_role.runtime, aws_iam_role.runtime_connector] :
-      role.path == "/sym/"
+      for role in [
+        aws_iam_role.reconcile,
+        aws_iam_role.runtime,
+        aws_iam_role.runtime_connector,
+      ] : role.path == "/sym/"
     ])
     error_message = "Roles live under /sym/."
   }
@@ -203,9 +211,45 @@ run "function_assumes_the_connector_and_nothing_else" {
   }
 }
 
+run "function_has_the_rights_that_it_uses" {
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(
+        aws_iam_role_policy.runtime.policy
+      ).Statement : statement.Action
+      ])) == toset([
+      "dynamodb:GetItem",
+      "dynamodb:PutItem",
+      "dynamodb:Query",
+      "dynamodb:UpdateItem",
+      "iam:GetRole",
+      "logs:CreateLogStream",
+      "logs:PutLogEvents",
+      "ssm:GetParametersByPath",
+      "states:DescribeExecution",
+      "states:SendTaskSuccess",
+      "states:StartExecution",
+      "sts:AssumeRole",
+    ])
+    error_message = "The Runtime function has other rights."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(
+        aws_iam_role_policy.runtime.policy
+      ).Statement : statement.Resource if statement.Action == "iam:GetRole"
+      ] == [
+      "arn:aws:iam::111111111111:role/aws-reserved/sso.amazonaws.com/*",
+    ]
+    error_message = "The Runtime function reads other roles."
+  }
+}
+
 run "every_route_is_signed" {
   assert {
     condition = toset(keys(aws_apigatewayv2_route.this)) == toset([
+      "$default",
       "GET /flows",
       "GET /requests",
       "GET /requests/{id}",
@@ -226,11 +270,83 @@ run "every_route_is_signed" {
   }
 }
 
+run "overdue_requests_are_looked_for_every_minute" {
+  assert {
+    condition = {
+      for index in aws_dynamodb_table.requests.global_secondary_index :
+      index.name => [index.hash_key, index.range_key, index.projection_type]
+      } == {
+      by_created  = ["kind", "created_at", "ALL"]
+      by_deadline = ["open", "deadline", "ALL"]
+    }
+    error_message = "The table lacks an index that the function reads."
+  }
+
+  assert {
+    condition = (
+      aws_scheduler_schedule.reconcile.schedule_expression == "rate(1 minute)"
+      && aws_scheduler_schedule.reconcile.target[0].arn
+      == aws_lambda_function.runtime.arn
+      && jsondecode(aws_scheduler_schedule.reconcile.target[0].input)
+      == { step = "reconcile" }
+    )
+    error_message = "The Runtime function is not asked every minute."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(
+        aws_iam_role_policy.reconcile.policy
+      ).Statement : [statement.Action, statement.Resource]
+    ] == [["lambda:InvokeFunction", aws_lambda_function.runtime.arn]]
+    error_message = "The schedule may do something else."
+  }
+}
+
+run "failed_calls_reach_the_error_topic" {
+  assert {
+    condition = alltrue([
+      for alarm in [
+        aws_cloudwatch_metric_alarm.api_errors,
+        aws_cloudwatch_metric_alarm.runtime_errors,
+      ] : alarm.alarm_actions == toset([aws_sns_topic.errors.arn])
+    ])
+    error_message = "An alarm is told to nobody."
+  }
+
+  assert {
+    condition = aws_cloudwatch_metric_alarm.api_errors.dimensions == tomap({
+      ApiId = aws_apigatewayv2_api.this.id
+    })
+    error_message = "The alarm watches another API."
+  }
+}
+
 run "a_name_that_fits_nowhere" {
   command = plan
 
   variables {
     runtime_name = "my team!"
+  }
+
+  expect_failures = [var.runtime_name]
+}
+
+run "a_name_in_capitals" {
+  command = plan
+
+  variables {
+    runtime_name = "MyTeam"
+  }
+
+  expect_failures = [var.runtime_name]
+}
+
+run "a_name_with_an_underscore" {
+  command = plan
+
+  variables {
+    runtime_name = "my_team"
   }
 
   expect_failures = [var.runtime_name]
