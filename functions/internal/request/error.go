@@ -11,6 +11,7 @@ type Code string
 
 // The reasons for which something that a person asked is not done.
 const (
+	MissingField       Code = "missing_field"
 	UnknownFlow        Code = "unknown_flow"
 	UnknownTarget      Code = "unknown_target"
 	MissingReason      Code = "missing_reason"

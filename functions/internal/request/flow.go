@@ -45,9 +45,12 @@ func (f Flow) find(name string) (Target, error) {
 	case 1:
 		return byRole[0], nil
 	case 0:
+		if name == "" {
+			return Target{}, fail(UnknownTarget, "The field \"target\" is missing or empty: the "+
+				"request names no target of the flow %s. %s", quote(f.Name), f.targetChoices())
+		}
 		return Target{}, fail(UnknownTarget, "The flow %s has no target %s. %s", quote(f.Name),
-			quote(name), choices("Its targets are", "It has none yet.", f.Targets,
-				func(t Target) string { return t.Name }))
+			quote(name), f.targetChoices())
 	default:
 		return Target{}, fail(UnknownTarget, "Several targets of the flow %s give the role %s. %s",
 			quote(f.Name), quote(name), choices("Name one of", "", byRole,
@@ -55,15 +58,24 @@ func (f Flow) find(name string) (Target, error) {
 	}
 }
 
+func (f Flow) targetChoices() string {
+	return choices("Its targets are", "It has none yet.", f.Targets,
+		func(t Target) string { return t.Name })
+}
+
 // findFlow returns the flow with that name.
 func findFlow(flows []Flow, name string) (Flow, error) {
 	i := slices.IndexFunc(flows, func(f Flow) bool { return f.Name == name })
 	if i < 0 {
 		return Flow{}, fail(UnknownFlow, "There is no flow %s here. %s", quote(name),
-			choices("The flows are", "None is set up yet.", flows,
-				func(f Flow) string { return f.Name }))
+			flowChoices(flows))
 	}
 	return flows[i], nil
+}
+
+func flowChoices(flows []Flow) string {
+	return choices("The flows are", "None is set up yet.", flows,
+		func(f Flow) string { return f.Name })
 }
 
 // choices ends a refusal with what would have worked.

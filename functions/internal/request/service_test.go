@@ -140,6 +140,10 @@ func TestSubmitRefuses(t *testing.T) {
 	}{
 		{"no such flow", request.Submission{Flow: "mysql", Target: "readonly", Reason: "x"},
 			request.UnknownFlow, "The flows are postgres."},
+		{"no flow", request.Submission{Target: "readonly", Reason: "x"},
+			request.MissingField, `"flow" is missing or empty: the request names no flow. The flows`},
+		{"no target", request.Submission{Flow: "postgres", Reason: "x"},
+			request.UnknownTarget, `"target" is missing or empty`},
 		{"no such target", request.Submission{Flow: "postgres", Target: "root", Reason: "x"},
 			request.UnknownTarget, "postgres-readonly, postgres-readwrite"},
 		{"no target", request.Submission{Flow: "postgres", Reason: "x"},

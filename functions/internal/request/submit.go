@@ -67,7 +67,15 @@ func (s *Service) neverStarted(ctx context.Context, r Request, cause error) erro
 
 // check turns a submission into a request, or says what is wrong with it.
 func (s *Service) check(ctx context.Context, sub Submission) (Request, error) {
-	flow, err := s.flow(ctx, sub.Flow)
+	flows, err := s.Flows.Flows(ctx)
+	if err != nil {
+		return Request{}, err
+	}
+	if sub.Flow == "" {
+		return Request{}, fail(MissingField, "The field \"flow\" is missing or empty: the "+
+			"request names no flow. %s", flowChoices(flows))
+	}
+	flow, err := findFlow(flows, sub.Flow)
 	if err != nil {
 		return Request{}, err
 	}
