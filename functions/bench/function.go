@@ -118,30 +118,33 @@ func (i *instance) stop() {
 	_ = i.api.Close()
 }
 
+// send hands an event to the process and answers what it says.
+func (i *instance) send(ctx context.Context, payload []byte) ([]byte, error) {
+	select {
+	case i.invoke <- payload:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	select {
+	case body := <-i.answer:
+		return body, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // call sends an event and fails where the answer is not a change.
 func (i *instance) call(ctx context.Context, payload []byte) error {
-	for step := range 2 {
-		var body []byte
-		send, receive := i.invoke, i.answer
-		if step == 0 {
-			receive = nil
-		} else {
-			send = nil
-		}
-		select {
-		case send <- payload:
-			continue
-		case body = <-receive:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		var answer struct {
-			Body   struct{ Changed bool }
-			Errors []string
-		}
-		if err := json.Unmarshal(body, &answer); err != nil || !answer.Body.Changed {
-			return fmt.Errorf("the function answered %.300s", body)
-		}
+	body, err := i.send(ctx, payload)
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		Body   struct{ Changed bool }
+		Errors []string
+	}
+	if err := json.Unmarshal(body, &answer); err != nil || !answer.Body.Changed {
+		return fmt.Errorf("the function answered %.300s", body)
 	}
 	return nil
 }

@@ -122,11 +122,11 @@ func warm(
 		return err
 	}
 	defer f.end()
-	var escalates, deescalates, pairs, grants, revokes, floors []time.Duration
+	var escalates, deescalates, pairs, grants, revokes, floors, refusals []time.Duration
 	for n := range warmCount + 20 {
 		if n == 20 { // The first warm up.
 			escalates, deescalates, pairs = nil, nil, nil
-			grants, revokes, floors = nil, nil, nil
+			grants, revokes, floors, refusals = nil, nil, nil, nil
 		}
 		escalate, deescalate := events("person_1")
 		err := timed(&pairs, func() error {
@@ -143,6 +143,12 @@ func warm(
 					return err
 				}
 				return timed(&revokes, func() error { return f.revoke(ctx, "person_2") })
+			})
+		}
+		if err == nil {
+			err = timed(&refusals, func() error {
+				_, err := i.send(ctx, []byte(`{"type":"nothing"}`))
+				return err
 			})
 		}
 		if err != nil {
@@ -162,6 +168,10 @@ func warm(
 		t.F50, t.F99 = quantiles(line.theirs)
 		report.Times = append(report.Times, t)
 	}
+	// What of both Lambda's own protocol takes, and our reading and writing of JSON.
+	t := Time{What: "  an event without the database", Rows: rows, Count: len(refusals)}
+	t.P50, t.P99 = quantiles(refusals)
+	report.Times = append(report.Times, t)
 	if rows == 0 {
 		report.Sizes = append(report.Sizes, Size{"most resident memory, warm", i.residentBytes()})
 	}
