@@ -49,7 +49,7 @@ const (
 type Caller struct {
 	ARN string // authorizer.iam.userArn
 	// ID is authorizer.iam.userId: "<the role's unique id>:<the session's name>" for a role.
-	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 	ID string
 }
 
@@ -66,7 +66,7 @@ type Callers struct {
 
 	// proven has the names of Identity Center's roles by their unique ids. An id never comes
 	// back, so that what was proven once stays true.
-	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 	proven sync.Map
 }
 

@@ -146,8 +146,6 @@ func TestSubmitRefuses(t *testing.T) {
 			request.UnknownTarget, `"target" is missing or empty`},
 		{"no such target", request.Submission{Flow: "postgres", Target: "root", Reason: "x"},
 			request.UnknownTarget, "postgres-readonly, postgres-readwrite"},
-		{"no target", request.Submission{Flow: "postgres", Reason: "x"},
-			request.UnknownTarget, ""},
 		{"a role that two targets give",
 			request.Submission{Flow: "postgres", Target: "admin", Reason: "x"},
 			request.UnknownTarget, "east-admin, west-admin"},
