@@ -170,7 +170,8 @@ func named(in Input, err error) error {
 	}
 	for _, as := range []func(error) (error, bool){
 		as[*UnknownInvocation], as[*ReconcileFailed], as[*WorkflowUnavailable],
-		as[*dynamodb.StoreUnavailable], as[*connector.ConnectorUnavailable], as[*connector.PostgresFunctionError],
+		as[*dynamodb.StoreUnavailable], as[*connector.ConnectorUnavailable],
+		as[*connector.PostgresFunctionError],
 	} {
 		if found, ok := as(err); ok {
 			return found
