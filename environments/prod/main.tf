@@ -49,11 +49,9 @@ module "sym_runtime" {
 
   architecture         = var.architecture
   callers              = var.callers
-  error_channel        = var.error_channel
   package              = "${var.package_dir}/runtime.zip"
   runtime_name         = var.runtime_name
   safelist_account_ids = var.safelist_account_ids
-  slack_workspace_id   = var.slack_workspace_id
   sym_account_ids      = var.sym_account_ids
   sym_org_slug         = var.sym_org_slug
   tags                 = var.tags

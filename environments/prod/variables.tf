@@ -68,6 +68,8 @@ variable "db_namespace" {
   nullable    = false
 }
 
+# Taken for whoever has it set; nothing is posted to Slack yet.
+# tflint-ignore: terraform_unused_declarations
 variable "error_channel" {
   description = "The Slack channel for errors that need a human."
   type        = string
@@ -175,6 +177,8 @@ variable "safelist_account_ids" {
   nullable    = false
 }
 
+# Taken for whoever has it set; nothing is posted to Slack yet.
+# tflint-ignore: terraform_unused_declarations
 variable "slack_workspace_id" {
   description = "The Slack workspace in which people ask."
   type        = string

@@ -11,13 +11,11 @@ module "sym_runtime" {
   architecture         = var.architecture
   callers              = var.callers
   deletion_protection  = false
-  error_channel        = var.error_channel
   log_retention_days   = 7
   package              = "${var.package_dir}/runtime.zip"
   runtime_name         = var.runtime_name
   safelist_account_ids = var.safelist_account_ids
   secret_recovery_days = 0
-  slack_workspace_id   = var.slack_workspace_id
   sym_account_ids      = var.sym_account_ids
   sym_org_slug         = var.sym_org_slug
   tags                 = var.tags

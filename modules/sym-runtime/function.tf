@@ -139,22 +139,14 @@ resource "aws_lambda_function" "runtime" {
   timeout = 60
 
   environment {
-    variables = merge(
-      {
-        SYM_CALLERS               = jsonencode(var.callers)
-        SYM_EXTERNAL_ID           = terraform_data.external_id.output
-        SYM_FLOWS_PATH            = local.flows_path
-        SYM_ORG_SLUG              = var.sym_org_slug
-        SYM_REQUEST_TABLE         = aws_dynamodb_table.requests.name
-        SYM_RUNTIME_CONNECTOR_ARN = aws_iam_role.runtime_connector.arn
-      },
-      var.error_channel == null ? {} : {
-        SYM_ERROR_CHANNEL = var.error_channel
-      },
-      var.slack_workspace_id == null ? {} : {
-        SYM_SLACK_WORKSPACE_ID = var.slack_workspace_id
-      }
-    )
+    variables = {
+      SYM_CALLERS               = jsonencode(var.callers)
+      SYM_EXTERNAL_ID           = terraform_data.external_id.output
+      SYM_FLOWS_PATH            = local.flows_path
+      SYM_ORG_SLUG              = var.sym_org_slug
+      SYM_REQUEST_TABLE         = aws_dynamodb_table.requests.name
+      SYM_RUNTIME_CONNECTOR_ARN = aws_iam_role.runtime_connector.arn
+    }
   }
 
   tags = var.tags

@@ -42,17 +42,6 @@ variable "deletion_protection" {
   nullable    = false
 }
 
-variable "error_channel" {
-  description = "The Slack channel for errors that need a human."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = try(startswith(var.error_channel, "#"), true)
-    error_message = "The error channel starts with #."
-  }
-}
-
 variable "log_retention_days" {
   description = "How many days CloudWatch keeps the logs."
   type        = number
@@ -112,12 +101,6 @@ variable "secret_recovery_days" {
     )
     error_message = "Secrets Manager keeps a deleted secret 0 or 7 to 30 days."
   }
-}
-
-variable "slack_workspace_id" {
-  description = "The Slack workspace in which people ask."
-  type        = string
-  default     = null
 }
 
 variable "sym_account_ids" {
