@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -151,11 +152,10 @@ func tlsConfig(c Config) (*tls.Config, error) {
 		settings.InsecureSkipVerify = true // The mode's meaning: encrypted, to whomever.
 		return settings, nil
 	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool() // A system without roots of its own still has RDS's.
-	}
-	if !roots.AppendCertsFromPEM(rdsRoots) {
+	// Ours are RDS's and those that were named. The system's are asked only about what these
+	// do not know, since reading all of them is a good part of a cold start.
+	ours := x509.NewCertPool()
+	if !ours.AppendCertsFromPEM(rdsRoots) {
 		return nil, fmt.Errorf("the root certificates of RDS are damaged")
 	}
 	if c.RootCert != "" {
@@ -163,25 +163,36 @@ func tlsConfig(c Config) (*tls.Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("PG_SSLROOTCERT cannot be read: %w", err)
 		}
-		if !roots.AppendCertsFromPEM(pem) {
+		if !ours.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("PG_SSLROOTCERT is %s, which has no certificate", c.RootCert)
 		}
 	}
-	settings.RootCAs = roots
+	name := c.Host
 	if c.SSLMode == SSLVerifyCA {
-		// Go checks the name and the chain together or not at all, so the chain is checked
-		// here; see the example of tls.Config's VerifyConnection.
-		settings.InsecureSkipVerify = true
-		settings.VerifyConnection = func(state tls.ConnectionState) error {
-			intermediates := x509.NewCertPool()
-			for _, certificate := range state.PeerCertificates[1:] {
-				intermediates.AddCert(certificate)
-			}
-			_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
-				Roots: roots, Intermediates: intermediates,
-			})
-			return err
+		name = "" // The mode's meaning: any name will do.
+	}
+	// In place of the check that this switches off; see the example of tls.Config's
+	// VerifyConnection, which does what the standard library does by itself.
+	settings.InsecureSkipVerify = true
+	settings.VerifyConnection = func(state tls.ConnectionState) error {
+		options := x509.VerifyOptions{
+			DNSName: name, Roots: ours, Intermediates: x509.NewCertPool(),
 		}
+		for _, certificate := range state.PeerCertificates[1:] {
+			options.Intermediates.AddCert(certificate)
+		}
+		_, err := state.PeerCertificates[0].Verify(options)
+		if unknown := (x509.UnknownAuthorityError{}); errors.As(err, &unknown) {
+			// A system without roots of its own leaves it at that.
+			if roots, systemErr := systemRoots(); systemErr == nil {
+				options.Roots = roots
+				_, err = state.PeerCertificates[0].Verify(options)
+			}
+		}
+		return err
 	}
 	return settings, nil
 }
+
+// systemRoots are the roots of this machine; tests have their own.
+var systemRoots = x509.SystemCertPool

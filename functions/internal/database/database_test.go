@@ -231,6 +231,35 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+func TestSystemsRootsAreAskedWhereOursDoNotKnow(t *testing.T) {
+	root := newAuthority(t)
+	asked := 0
+	systemRoots = func() (*x509.CertPool, error) {
+		asked++
+		pool := x509.NewCertPool()
+		pool.AddCert(root.certificate)
+		return pool, nil
+	}
+	t.Cleanup(func() { systemRoots = x509.SystemCertPool })
+	for _, host := range []string{"localhost", "elsewhere"} {
+		cert, key := root.issue(t, host)
+		server := start(t, pgserver.Config{CertFile: cert, KeyFile: key})
+		connector, err := NewConnector(Config{Host: "localhost", Port: uint16(server.Port),
+			User: "postgres", Database: "postgres", Auth: AuthPassword, Password: password})
+		require.NoError(t, err)
+		require.Zero(t, asked, "not before they are needed")
+		conn, err := connector.Connect(t.Context())
+		if host == "localhost" {
+			require.NoError(t, err)
+			require.Equal(t, 1, asked)
+			asked = 0
+			require.NoError(t, conn.Close(t.Context()))
+		} else {
+			require.ErrorContains(t, Named(err), "not localhost", "the name counts there, too")
+		}
+	}
+}
+
 func TestTokenNamesTheDatabaseAndTheUser(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKID")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "SECRET")
