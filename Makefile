@@ -34,7 +34,7 @@ bench: ## Measure the Postgres function beside what pgx alone needs (BENCH_JSON=
 	@go run ./functions/bench
 
 lint: ## Check form and faults of Go, Terraform and shell.
-	@echo "gofmt"; test -z "$$(gofmt -l . | tee /dev/stderr)"
+	@echo "gofmt"; bad=$$(gofmt -l .); test -z "$$bad" || { echo "not in form: $$bad" >&2; exit 1; }
 	@echo "go vet"; go vet ./...
 	@echo "go mod tidy"; go mod tidy -diff
 	@echo "staticcheck"; $(TOOL) staticcheck ./...
