@@ -76,6 +76,7 @@ module "postgres_lambda" {
   auth                 = local.database.auth
   connection           = local.database
   db_resource_id       = local.database.resource_id
+  end_sessions         = var.end_sessions
   error_topic_arn      = module.sym_runtime.error_topic_arn
   max_duration_seconds = max(1, var.pg_targets[*].max_duration...)
   name                 = "${local.name}-postgres"
@@ -87,6 +88,7 @@ module "postgres_lambda" {
   sslmode       = local.database.sslmode
   subnet_ids    = local.database.subnet_ids
   tags          = var.tags
+  unknown_users = var.unknown_users
   username_from = var.username_from
   usernames     = var.usernames
 }

@@ -68,6 +68,16 @@ variable "db_namespace" {
   nullable    = false
 }
 
+variable "end_sessions" {
+  description = <<-EOT
+    Whether a user's sessions are ended when a role is taken back and they hold
+    it by no other way. One that did `SET ROLE` would keep it until its end.
+  EOT
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 # Taken for whoever has it set; nothing is posted to Slack yet.
 # tflint-ignore: terraform_unused_declarations
 variable "error_channel" {
@@ -205,6 +215,17 @@ variable "tags" {
   description = "Tags for every resource."
   type        = map(string)
   default     = {}
+  nullable    = false
+}
+
+variable "unknown_users" {
+  description = <<-EOT
+    What happens to a person whom the database does not know: `existing`
+    refuses them, `create` makes a user without a password. The latter needs
+    `setup.sql` with `-v create_users=on`.
+  EOT
+  type        = string
+  default     = "existing"
   nullable    = false
 }
 

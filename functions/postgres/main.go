@@ -1,7 +1,8 @@
 // Command postgres is the Lambda function that grants and revokes roles in one PostgreSQL
 // database. Outside of Lambda it answers one event from its standard input:
 //
-//	cat event.json | PG_HOST=localhost PG_USER=… PG_PASSWORD=… go run ./functions/postgres
+//	export PG_HOST=localhost PG_SSLMODE=disable PG_USER=sym_broker PG_PASSWORD=… PG_ROLES=readonly
+//	cat event.json | go run ./functions/postgres
 package main
 
 import (
