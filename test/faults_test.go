@@ -12,6 +12,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/stretchr/testify/require"
@@ -21,13 +23,15 @@ func sweepAlone(t *testing.T, w *world) {
 	e := w.engineer(t)
 	session := e.session(t)
 	sweeps := w.sweeps(t)
+	lookAgain := w.noLookingAfter(t)
 	r := e.asks(t, 10*time.Second)
 	_, err := w.approver(t).Approve(t.Context(), r.ID)
 	require.NoError(t, err)
 	await(t, e.Person, r.ID, "active")
 	e.canRead(t, session)
 
-	// Somebody stops the execution by hand. Nothing of the workflow is left.
+	// Somebody stops the execution by hand. Nothing of the workflow is left, and
+	// the Runtime does not look after it.
 	_, err = sfn.NewFromConfig(w.box.Config(w.box.Admin)).StopExecution(t.Context(), &sfn.StopExecutionInput{
 		ExecutionArn: aws.String(w.execution(r.ID)), Cause: aws.String("A mistake"),
 	})
@@ -44,9 +48,31 @@ func sweepAlone(t *testing.T, w *world) {
 	}
 	e.cannotRead(t, session)
 
-	// The Runtime finds out, and writes down how it ended.
+	// When the Runtime looks again, it finds out and writes down how it ended.
+	lookAgain()
 	await(t, e.Person, r.ID, "done")
 	requireStory(t, e.Person, r.ID, "requested", "approved", "active", "revoking", "done")
+}
+
+// noLookingAfter switches off the schedule by which the Runtime looks after
+// requests without an execution, and answers what switches it on again.
+func (w *world) noLookingAfter(t *testing.T) (lookAgain func()) {
+	t.Helper()
+	client := scheduler.NewFromConfig(w.box.Config(w.box.Admin))
+	name := aws.String("sym-sandbox-reconcile")
+	now, err := client.GetSchedule(t.Context(), &scheduler.GetScheduleInput{Name: name})
+	require.NoError(t, err)
+	set := func(state types.ScheduleState) {
+		// Also when the test has failed, and its own context is over.
+		_, err := client.UpdateSchedule(context.Background(), &scheduler.UpdateScheduleInput{
+			Name: name, Description: now.Description, ScheduleExpression: now.ScheduleExpression,
+			FlexibleTimeWindow: now.FlexibleTimeWindow, Target: now.Target, State: state,
+		})
+		require.NoError(t, err)
+	}
+	set(types.ScheduleStateDisabled)
+	t.Cleanup(func() { set(types.ScheduleStateEnabled) })
+	return func() { set(types.ScheduleStateEnabled) }
 }
 
 func alarmGoesOff(t *testing.T, w *world) {
