@@ -16,13 +16,14 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"sym-postgres-quickstart/test/sandbox/process"
 )
 
 // Config says what server to start. Its zero value is a server of the newest version
@@ -66,7 +67,7 @@ type Server struct {
 	Major int
 
 	tls       bool
-	process   *os.Process
+	process   *process.Process
 	exited    chan struct{}
 	temporary []string
 }
@@ -180,7 +181,7 @@ func (s *Server) Stop() error {
 	defer s.removeTemporary()
 	// See "Shutting Down the Server" in PostgreSQL's manual: SIGINT is the fast shutdown,
 	// SIGQUIT the immediate one.
-	for _, signal := range []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL} {
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL} {
 		_ = s.process.Signal(signal) // It may have exited, which the next lines see.
 		select {
 		case <-s.exited:
@@ -188,7 +189,7 @@ func (s *Server) Stop() error {
 		case <-time.After(10 * time.Second):
 		}
 	}
-	return fmt.Errorf("the PostgreSQL server with process id %d does not stop", s.process.Pid)
+	return fmt.Errorf("the PostgreSQL server with process id %d does not stop", s.process.PID())
 }
 
 func (s *Server) removeTemporary() {
@@ -280,27 +281,20 @@ func (s *Server) launch(
 	}
 	cmd.Stdout, cmd.Stderr = writer, writer
 
-	started := make(chan error)
-	logged := make(chan struct{})
-	s.exited = make(chan struct{})
-	go func() {
-		// The kernel sends the death signal when the starting thread ends, not when the
-		// process does, so the thread stays for as long as the server runs.
-		runtime.LockOSThread()
-		err := cmd.Start()
-		writer.Close()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // How it exited is in its log.
-			<-logged
-		}
-		close(s.exited)
-	}()
-	if err := <-started; err != nil {
+	// SIGQUIT is the immediate shutdown.
+	s.process, err = process.Start(cmd, syscall.SIGQUIT)
+	writer.Close()
+	if err != nil {
 		logs.Close()
 		return fmt.Errorf("postgres could not be started: %w", err)
 	}
-	s.process = cmd.Process
+	logged := make(chan struct{})
+	s.exited = make(chan struct{})
+	go func() {
+		_ = s.process.Wait() // How it exited is in its log.
+		<-logged
+		close(s.exited)
+	}()
 
 	ready := make(chan struct{})
 	var tail tail
@@ -399,8 +393,7 @@ func (a *account) write(path, text string) error {
 	return os.Chown(path, a.uid, a.gid)
 }
 
-// run makes a command run as the account, die with this process where the system can do
-// that, and not hear the Ctrl-C of this process's terminal.
+// run makes a command run as the account.
 func (a *account) run(cmd *exec.Cmd, dir, binaries string) {
 	cmd.Dir = dir
 	// PGPORT and its like, meant for the caller's clients, would change the server.
@@ -412,10 +405,10 @@ func (a *account) run(cmd *exec.Cmd, dir, binaries string) {
 	if found, _ := filepath.Glob(filepath.Join(libraries, "libpq.so*")); len(found) > 0 {
 		cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+libraries)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	dieWithParent(cmd.SysProcAttr)
 	if a != nil {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Credential: &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)},
+		}
 	}
 }
 

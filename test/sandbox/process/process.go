@@ -52,6 +52,10 @@ func (p *Process) Wait() error {
 // PID is the program's process id.
 func (p *Process) PID() int { return p.command.Process.Pid }
 
+// Signal sends the program a signal. One that has ended gets none, which is an
+// error.
+func (p *Process) Signal(signal syscall.Signal) error { return p.command.Process.Signal(signal) }
+
 // Kill ends the program and all that it has started, and waits until it has
 // ended.
 func (p *Process) Kill() {

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package pgserver
-
-import "syscall"
-
-// dieWithParent does nothing: only Linux offers it.
-func dieWithParent(*syscall.SysProcAttr) {}
