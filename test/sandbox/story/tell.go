@@ -22,7 +22,7 @@ const (
 	user     = "alice"
 	target   = "postgres-readonly"
 	reason   = "Order 3 was charged twice, says the customer"
-	grant    = 10 * time.Second
+	grant    = 6 * time.Second
 	query    = "SELECT count(*) FROM orders"
 )
 
