@@ -76,18 +76,27 @@ func (w *Workdir) run(ctx context.Context, each func(line string), args ...strin
 	// Asked to stop, Terraform stops its provider, too; killed, it would not.
 	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
 	c.WaitDelay = 20 * time.Second
-	var out, failure bytes.Buffer
-	reader, writer := io.Pipe()
-	c.Stdout, c.Stderr = io.MultiWriter(&out, writer), &failure
-	p, err := process.Start(c, syscall.SIGTERM)
+	reader, writer, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	go func() {
-		<-p.Exited()
-		_ = writer.Close()
-	}()
-	lines := bufio.NewReader(reader)
+	defer reader.Close()
+	failure, err := os.CreateTemp(w.sandbox.Dir, "terraform-*.err")
+	if err != nil {
+		return nil, errors.Join(err, writer.Close())
+	}
+	defer failure.Close()
+	c.Stdout, c.Stderr = writer, failure
+	// It holds the reading end itself, too: a pipe that breaks with us would kill
+	// it before it has stopped its provider.
+	c.ExtraFiles = []*os.File{reader}
+	p, err := process.Start(c, syscall.SIGTERM)
+	_ = writer.Close()
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	lines := bufio.NewReader(io.TeeReader(reader, &out))
 	for {
 		line, err := lines.ReadString('\n')
 		if each != nil {
@@ -101,8 +110,9 @@ func (w *Workdir) run(ctx context.Context, each func(line string), args ...strin
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		said, _ := os.ReadFile(failure.Name())
 		return nil, errors.Join(fmt.Errorf("terraform %s failed: %w", args[0], err),
-			errors.New(strings.TrimSpace(failure.String())))
+			errors.New(strings.TrimSpace(string(said))))
 	}
 	return out.Bytes(), nil
 }
