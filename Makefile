@@ -27,6 +27,7 @@ sandbox: ## Deploy to an AWS on this machine, and see one request from start to 
 	@exec .build/story
 
 test: ## Run every suite: functions, sandbox, and the deployed whole.
+	@go run ./test/sandbox/tools/install
 	@echo "Each package reports when it is done; the last, which deploys everything, takes minutes."
 	go test -timeout 20m -parallel 8 ./...
 
