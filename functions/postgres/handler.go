@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"sym-postgres-quickstart/functions/internal/database"
+	"sym-postgres-quickstart/functions/internal/email"
 	"sym-postgres-quickstart/functions/internal/event"
 	"sym-postgres-quickstart/functions/internal/ledger"
 )
@@ -80,8 +81,8 @@ func configure(getenv func(string) string, log *slog.Logger) (*handler, error) {
 				"and database users")
 		}
 		h.users.Table = make(map[string]string, len(table))
-		for email, user := range table {
-			h.users.Table[strings.ToLower(strings.TrimSpace(email))] = user
+		for address, user := range table {
+			h.users.Table[email.Fold(strings.TrimSpace(address))] = user
 		}
 	}
 	options, err := ledgerOptions(getenv)

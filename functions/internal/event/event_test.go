@@ -89,6 +89,20 @@ func TestDeescalateOfVersion4(t *testing.T) {
 	assert.Equal(t, MalformedEvent, code(err))
 }
 
+// TestLookAlikes checks that an address with a letter that looks like another person's is
+// nobody's: neither a Cyrillic a nor a Kelvin sign, which Unicode folds to a k.
+func TestLookAlikes(t *testing.T) {
+	for _, address := range []string{"\u0430lice@example.com", "mi\u212Ae@example.com"} {
+		e := &Event{Run: Run{Actors: Actors{Request: &Actor{Username: address}}}}
+		_, err := e.Requester()
+		assert.Equal(t, MalformedEvent, code(err), address)
+	}
+	e := &Event{Run: Run{Actors: Actors{Request: &Actor{Username: "Mike@Example.com"}}}}
+	requester, err := e.Requester()
+	require.NoError(t, err)
+	assert.Equal(t, "mike@example.com", requester)
+}
+
 func TestWhatIsNotTheSchemaIsRefused(t *testing.T) {
 	escalate := func(path string, value any) []byte {
 		return with(t, map[string]any{path: value})

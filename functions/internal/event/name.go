@@ -4,6 +4,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"sym-postgres-quickstart/functions/internal/email"
 )
 
 // maxName is PostgreSQL's NAMEDATALEN less its terminator, in bytes: the server cuts a
@@ -37,17 +39,23 @@ func (e *Event) Flow() string {
 }
 
 // Requester is the e-mail address of the person whom the access is for, in lower case. It
-// is never taken from the event's own actor: that is who approved.
+// is never taken from the event's own actor: that is who approved. A letter from another
+// alphabet, which may look like one of ours, is refused: it would be somebody else.
 func (e *Event) Requester() (string, error) {
 	actor := orZero(e.Run.Actors.Request)
-	email := strings.TrimSpace(actor.Username)
-	if email == "" {
-		email = strings.TrimSpace(actor.Identity.Email)
+	address := strings.TrimSpace(actor.Username)
+	if address == "" {
+		address = strings.TrimSpace(actor.Identity.Email)
 	}
-	if email == "" {
+	switch {
+	case address == "":
 		return "", refuse(MalformedEvent, "The event does not say who requested the access.")
+	case !email.ASCII(address):
+		return "", refuse(MalformedEvent, "The requester's e-mail address %+q has letters in it "+
+			"that are not plain ones and may look like them. A person is named by an address of "+
+			"plain letters here.", address)
 	}
-	return strings.ToLower(email), nil
+	return email.Fold(address), nil
 }
 
 // Duration is how long the access is asked for: the event's duration, or max where it has
@@ -87,18 +95,18 @@ type Users struct {
 // User is the database user of the person with this e-mail address. Letters are lower-cased
 // since addresses are compared without regard to case, and since that is how an unquoted
 // CREATE USER has stored the name; a user with capitals can be named in the table.
-func (u Users) User(email string) (string, error) {
-	email = strings.ToLower(strings.TrimSpace(email))
-	user, listed := u.Table[email]
+func (u Users) User(address string) (string, error) {
+	address = email.Fold(strings.TrimSpace(address))
+	user, listed := u.Table[address]
 	if !listed {
-		at := strings.LastIndex(email, "@")
-		if at <= 0 || at == len(email)-1 {
+		at := strings.LastIndex(address, "@")
+		if at <= 0 || at == len(address)-1 {
 			return "", refuse(MalformedEvent,
-				"The requester %q is not an e-mail address.", email)
+				"The requester %q is not an e-mail address.", address)
 		}
-		user = email
+		user = address
 		if u.From != FromEmail {
-			user = strings.ReplaceAll(email[:at], "-", "_")
+			user = strings.ReplaceAll(address[:at], "-", "_")
 		}
 	}
 	return user, checkName("user", user)

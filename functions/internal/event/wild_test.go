@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"sym-postgres-quickstart/functions/internal/email"
 )
 
 func TestEventsInTheWild(t *testing.T) {
@@ -150,7 +152,7 @@ func FuzzNames(f *testing.F) {
 	f.Add(strings.Repeat("é", 32)+"@x", "a:flow:", "-", strings.Repeat("r", 64), true)
 	f.Add(`"a@b"@c`, "a:flow:b", "b-", "\u202e", false)
 	f.Add("İSTANBUL@x.y", "flow", "flow-flow-flow", " ", false)
-	f.Fuzz(func(t *testing.T, email, flow, target, setting string, whole bool) {
+	f.Fuzz(func(t *testing.T, address, flow, target, setting string, whole bool) {
 		users := Users{}
 		if whole {
 			users.From = FromEmail
@@ -167,12 +169,12 @@ func FuzzNames(f *testing.F) {
 				t.Fatalf("the %s %q passed", kind, name)
 			}
 		}
-		user, err := users.User(email)
+		user, err := users.User(address)
 		fits("user", user, err)
 		// However the address is written, it is the same user.
-		again, errAgain := users.User(" " + strings.ToLower(email) + "\n")
+		again, errAgain := users.User(" " + email.Fold(address) + "\n")
 		if err == nil && (errAgain != nil || again != user) {
-			t.Fatalf("%q is %q, but in lower case %q (%v)", email, user, again, errAgain)
+			t.Fatalf("%q is %q, but in lower case %q (%v)", address, user, again, errAgain)
 		}
 		e := &Event{Run: Run{Flow: flow}, Fields: Fields{
 			Target: Target{Name: target, Settings: Settings{RoleName: setting}}}}

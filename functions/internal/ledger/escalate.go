@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sym-postgres-quickstart/functions/internal/database"
+	"sym-postgres-quickstart/functions/internal/email"
 	"sym-postgres-quickstart/functions/internal/event"
 )
 
@@ -231,7 +232,7 @@ func (s situation) refuse(request Request) error {
 	case !s.userIsLogin && !s.makeUser:
 		return event.Refuse(event.UserRefused,
 			"%q is a group in the database, and a role is only given to one person.", user)
-	case s.owner != nil && !strings.EqualFold(*s.owner, request.Requester):
+	case s.owner != nil && email.Fold(*s.owner) != email.Fold(request.Requester):
 		return event.Refuse(event.UserTaken,
 			"The database user %q belongs to %s, so that %s cannot be given a role as that "+
 				"user. A database administrator can assign another.",
