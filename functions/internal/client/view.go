@@ -1,0 +1,132 @@
+package client
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// State is how far a request has come.
+type State string
+
+// The states of a request.
+const (
+	Requested State = "requested"
+	Approved  State = "approved"
+	Denied    State = "denied"
+	Expired   State = "expired"
+	Active    State = "active"
+	Failed    State = "failed"
+	Revoking  State = "revoking"
+	Done      State = "done"
+)
+
+// Ended tells whether no access is left, and none will come.
+func (s State) Ended() bool {
+	return s == Denied || s == Expired || s == Failed || s == Done
+}
+
+// Request is a request as the API shows it. Times that have not come are zero.
+type Request struct {
+	ID              string    `json:"id"`
+	Flow            string    `json:"flow"`
+	Target          string    `json:"target"`
+	TargetLabel     string    `json:"target_label"`
+	Role            string    `json:"role"`
+	Requester       string    `json:"requester"`
+	Reason          string    `json:"reason"`
+	Duration        int64     `json:"duration"` // seconds
+	Extends         string    `json:"extends"`
+	BreakGlass      bool      `json:"break_glass"`
+	Terms           string    `json:"terms"`
+	State           State     `json:"state"`
+	CreatedAt       time.Time `json:"created_at"`
+	DecideBy        time.Time `json:"decide_by"`
+	BackupFrom      time.Time `json:"backup_from"`
+	Approvals       []Act     `json:"approvals"`
+	ApprovalsNeeded int       `json:"approvals_needed"`
+	Decision        *Act      `json:"decision"`
+	GrantedAt       time.Time `json:"granted_at"`
+	ExpiresAt       time.Time `json:"expires_at"`
+	DatabaseUser    string    `json:"database_user"`
+	Connect         string    `json:"connect"`
+	Revocation      *Act      `json:"revocation"`
+	DoneAt          time.Time `json:"done_at"`
+	Failure         string    `json:"failure"`
+	ReviewDue       time.Time `json:"review_due"`
+	Review          *Act      `json:"review"`
+	Audit           []Record  `json:"audit"` // of a single request only
+
+	// Raw is the request as it was sent.
+	Raw json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON keeps the JSON beside what is read from it.
+func (r *Request) UnmarshalJSON(data []byte) error {
+	type plain Request
+	err := json.Unmarshal(data, (*plain)(r))
+	r.Raw = append(json.RawMessage(nil), data...)
+	return err
+}
+
+// Act is what somebody did to a request.
+type Act struct {
+	Action  string    `json:"action"`
+	By      string    `json:"by"`
+	At      time.Time `json:"at"`
+	Reason  string    `json:"reason"`
+	Rule    string    `json:"rule"`
+	Because string    `json:"because"`
+}
+
+// Record is the audit record of one act.
+type Record struct {
+	Sequence int   `json:"sequence"`
+	From     State `json:"from"`
+	To       State `json:"to"`
+	Act
+}
+
+// Page is a part of a list.
+type Page struct {
+	Requests []Request `json:"requests"`
+	Next     string    `json:"next"`
+}
+
+// Flows is what can be asked for.
+type Flows struct {
+	Flows []Flow `json:"flows"`
+
+	// Raw is what was sent.
+	Raw json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON keeps the JSON beside what is read from it.
+func (f *Flows) UnmarshalJSON(data []byte) error {
+	type plain Flows
+	err := json.Unmarshal(data, (*plain)(f))
+	f.Raw = append(json.RawMessage(nil), data...)
+	return err
+}
+
+// Flow is what can be asked for in one place.
+type Flow struct {
+	Name    string   `json:"name"`
+	Label   string   `json:"label"`
+	Targets []Target `json:"targets"`
+}
+
+// Target is one role that a flow gives access to.
+type Target struct {
+	Name            string `json:"name"`
+	Label           string `json:"label"`
+	Role            string `json:"role"`
+	DefaultDuration int64  `json:"default_duration"` // seconds
+	MaxDuration     int64  `json:"max_duration"`     // seconds
+	Rules           *Rules `json:"rules"`            // nil where they cannot be used
+	Problem         string `json:"problem"`          // why not
+}
+
+// Rules is what a person wants to know of a target's rules.
+type Rules struct {
+	Summary string `json:"summary"`
+}

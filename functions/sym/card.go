@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"sym-postgres-quickstart/functions/internal/client"
+)
+
+// printJSON prints what the API sent, indented.
+func (p *program) printJSON(raw json.RawMessage) error {
+	var b bytes.Buffer
+	if err := json.Indent(&b, raw, "", "  "); err != nil {
+		return err
+	}
+	b.WriteByte('\n')
+	_, err := b.WriteTo(p.out)
+	return err
+}
+
+// printRequest prints a request: as JSON where that was asked for, else as a card.
+func (p *program) printRequest(o *options, r client.Request) error {
+	if o.json {
+		return p.printJSON(r.Raw)
+	}
+	p.card(r)
+	return nil
+}
+
+// card prints what is to know of a request as it is now.
+func (p *program) card(r client.Request) {
+	fmt.Fprintf(p.out, "Request %s  %s\n", p.paint(bold, r.ID), p.paint(colours[r.State],
+		string(r.State)))
+	var rows [][]cell
+	add := func(name, text string) {
+		if text != "" {
+			rows = append(rows, cells(name, text))
+		}
+	}
+	add("Access", access(r))
+	add("For", printable(r.Requester))
+	for i, line := range lines(r.Reason) {
+		add([]string{"Reason", ""}[min(i, 1)], line)
+	}
+	add("Duration", span(seconds(r.Duration)))
+	if r.BreakGlass {
+		add("Break-glass", p.reviewState(r))
+	}
+	if r.Extends != "" {
+		add("Extends", r.Extends)
+	}
+	add("Rules", printable(r.Terms))
+	add("Asked", p.at(r.CreatedAt))
+	if r.ApprovalsNeeded > 1 {
+		add("Approvals", approvals(r))
+	}
+	switch {
+	case r.State == client.Requested:
+		add("Decide by", p.at(r.DecideBy))
+	case r.Decision != nil:
+		add("Decision", p.decision(r.Decision))
+	}
+	if !r.GrantedAt.IsZero() {
+		add("Since", p.at(r.GrantedAt))
+	}
+	switch {
+	case !r.DoneAt.IsZero():
+		add("Ended", p.at(r.DoneAt))
+	case !r.ExpiresAt.IsZero():
+		add("Until", p.at(r.ExpiresAt))
+	}
+	if r.Revocation != nil && r.Revocation.Action == "revoke" {
+		add("Revoked", p.decision(r.Revocation))
+	}
+	add("Failure", printable(r.Failure))
+	if r.State == client.Active {
+		add("User", printable(r.DatabaseUser))
+		if r.Connect != "" {
+			add("Connect", psql(r))
+		}
+	}
+	// Whole, whatever the terminal: this is what there is to read.
+	wide := *p
+	wide.width = func() int { return 0 }
+	wide.table(p.out, "  ", rows)
+}
+
+// access is what a request asks for.
+func access(r client.Request) string {
+	text := printable(r.Target)
+	if r.TargetLabel != "" {
+		text += " (" + printable(r.TargetLabel) + ")"
+	}
+	return text + ", role " + printable(r.Role) + ", flow " + printable(r.Flow)
+}
+
+// psql is a command that uses the access.
+func psql(r client.Request) string {
+	return "psql '" + strings.ReplaceAll(printable(r.Connect), "'", `'\''`) + "'"
+}
+
+func approvals(r client.Request) string {
+	text := fmt.Sprintf("%d of %d", len(r.Approvals), r.ApprovalsNeeded)
+	for i, a := range r.Approvals {
+		text += []string{": ", ", "}[min(i, 1)] + printable(a.By)
+	}
+	return text
+}
+
+func (p *program) reviewState(r client.Request) string {
+	switch {
+	case r.Review != nil:
+		return "reviewed by " + printable(r.Review.By) + " at " + p.at(r.Review.At) + ": " +
+			printable(r.Review.Reason)
+	case r.ReviewDue.IsZero():
+		return "asked for"
+	default:
+		return "to be reviewed, next reminder " + p.at(r.ReviewDue)
+	}
+}
+
+// past are the actions as they are told.
+var past = map[string]string{
+	"submit": "asked", "approve": "approved", "deny": "denied", "expire": "expired",
+	"grant": "granted", "fail": "failed", "revoke": "revoked", "end": "ended",
+	"review": "reviewed", "remind": "reminded",
+}
+
+// told is an action as it is told; one that is not known is told as it is called.
+func told(action string) string {
+	if word := past[action]; word != "" {
+		return word
+	}
+	return printable(action)
+}
+
+// decision is an act in a line.
+func (p *program) decision(a *client.Act) string {
+	text := told(a.Action) + " by " + printable(a.By) + " at " + p.at(a.At)
+	if a.Rule != "" {
+		text += ", rule " + printable(a.Rule)
+	}
+	if a.Reason != "" {
+		text += ": " + printable(a.Reason)
+	}
+	return text
+}
+
+// next says on standard error what to do now.
+func (p *program) next(format string, args ...any) {
+	fmt.Fprintf(p.err, format+"\n", args...)
+}
+
+// nextFor says what to do about a request in its state.
+func (p *program) nextFor(r client.Request) {
+	switch r.State {
+	case client.Requested:
+		p.next("Next: somebody approves it with `sym approve %s`. Follow it with `sym wait %[1]s`.",
+			r.ID)
+	case client.Approved:
+		p.next("Next: it is granted in a moment. Follow it with `sym wait %s`.", r.ID)
+	case client.Active:
+		p.next("Next: use it. `sym revoke %s` ends it early, `sym extend %[1]s` asks for more.",
+			r.ID)
+	case client.Revoking:
+		p.next("Next: it is taken away in a moment. Follow it with `sym wait %s --until done`.",
+			r.ID)
+	case client.Denied, client.Expired, client.Failed:
+		p.next("Next: ask again with `sym request %s`, if it is still needed. `sym show %s` tells "+
+			"why it ended.", printable(r.Target), r.ID)
+	case client.Done:
+		p.next("Next: nothing. `sym show %s` tells the whole story.", r.ID)
+	}
+	if !r.ReviewDue.IsZero() && r.Review == nil && r.State != client.Denied {
+		p.next("The glass was broken: an approver says what for with `sym review %s --reason …`.",
+			r.ID)
+	}
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// printable makes what others wrote harmless for a terminal: nothing in it moves the cursor,
+// changes colours or turns the direction of the text around. Line breaks become spaces.
+func printable(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case r == '\n' || r == '\r' || r == '\t':
+			b.WriteByte(' ')
+		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) ||
+			r == unicode.ReplacementChar || r == '\u2028' || r == '\u2029':
+			fmt.Fprintf(&b, "<%U>", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// lines are a text's lines, each harmless.
+func lines(text string) []string {
+	var all []string
+	for line := range strings.Lines(strings.ReplaceAll(text, "\r", "")) {
+		all = append(all, printable(strings.TrimRight(line, "\n")))
+	}
+	return all
+}
+
+// cut shortens a text to so many characters.
+func cut(text string, most int) string {
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text
+	}
+	return string(runes[:max(0, most-1)]) + "…"
+}
+
+// quoted shows what somebody wrote in a sentence.
+func quoted(text string) string { return `"` + cut(printable(text), 64) + `"` }
