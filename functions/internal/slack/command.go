@@ -1,0 +1,203 @@
+package slack
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	slackapi "github.com/slack-go/slack"
+
+	"sym-postgres-quickstart/functions/internal/request"
+)
+
+// commands answers the slash command.
+func (h *Handler) commands(ctx context.Context, c call) events.APIGatewayV2HTTPResponse {
+	command := c.form.Get("command")
+	if !strings.HasPrefix(command, "/") {
+		command = "/sym"
+	}
+	if c.form.Get("team_id") != h.Workspace {
+		return ephemeral(say("This workspace is not the one that the Runtime belongs to."))
+	}
+	m, err := h.command(ctx, c, command, strings.Fields(c.form.Get("text")))
+	if err != nil {
+		m = new(say(h.sentence(ctx, c.id, "a command", err)))
+	}
+	if m == nil {
+		return done()
+	}
+	return ephemeral(*m)
+}
+
+// command does what the words after the command say, and returns what to answer; nil is nothing.
+func (h *Handler) command(ctx context.Context, c call, command string, said []string) (
+	*message, error,
+) {
+	if len(said) == 0 {
+		return new(usage(command)), nil
+	}
+	switch strings.ToLower(said[0]) {
+	case "help":
+		return new(usage(command)), nil
+	case "req", "request":
+		return nil, h.ask(ctx, c, strings.Join(said[1:], " "))
+	case "list", "ls":
+		return h.list(ctx, c)
+	default:
+		m := usage(command)
+		unknown := fmt.Sprintf("There is no %s %s.", command, shorten(said[0], 40))
+		m.text = notification("%s", unknown)
+		m.blocks = append([]slackapi.Block{rich(lines(line{words("%s", unknown)}))}, m.blocks...)
+		return &m, nil
+	}
+}
+
+// usage is the answer to help.
+func usage(command string) message {
+	entry := func(what, does string) line { return line{code(command + " " + what), words(" %s", does)} }
+	return message{
+		text: notification("%s req, %s list or %s help", command, command, command),
+		blocks: []slackapi.Block{rich(lines(
+			entry("req", "asks for access: for what, for how long, and why"),
+			entry("req FLOW", "the same, with the flow chosen"),
+			entry("list", "shows who has what now and how long still, and what you wait for"),
+			entry("help", "shows this"),
+		))},
+	}
+}
+
+// ask opens the modal of a new request.
+func (h *Handler) ask(ctx context.Context, c call, flow string) error {
+	type offer struct {
+		flows []request.Flow
+		err   error
+	}
+	offered := make(chan offer, 1) // Slack's three seconds are short: both at once
+	go func() {
+		flows, err := h.Service.Offered(ctx)
+		offered <- offer{flows, err}
+	}()
+	person, err := h.people.email(ctx, c.form.Get("user_id"))
+	o := <-offered
+	switch {
+	case err != nil:
+		return err
+	case o.err != nil:
+		return o.err
+	}
+	choice, err := choose(o.flows, person, flow)
+	if err != nil {
+		return err
+	}
+	return h.opened(h.client.open(ctx, c.form.Get("trigger_id"), choice.modal()))
+}
+
+// opened makes a sentence of it where Slack opens no modal any more. The one call that opens it
+// may be a repetition, whose first has.
+func (h *Handler) opened(err error) error {
+	switch {
+	case codeIs(err, "exchanged_trigger_id", "trigger_exchanged"):
+		return nil
+	case codeIs(err, "expired_trigger_id", "trigger_expired", "invalid_trigger_id"):
+		return request.Refuse(err, "slack_was_too_slow", "It took too long to open the form, and "+
+			"Slack has given up. Try again: the second time is faster.")
+	}
+	return err
+}
+
+// list is the answer to list.
+func (h *Handler) list(ctx context.Context, c call) (*message, error) {
+	person, err := h.people.email(ctx, c.form.Get("user_id"))
+	if err != nil {
+		return nil, err
+	}
+	now := h.Now()
+	held, more, err := h.find(ctx, request.Query{HeldAt: now})
+	if err != nil {
+		return nil, err
+	}
+	waiting, moreWaiting, err := h.find(ctx, request.Query{
+		Requester: person, State: request.Requested,
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(held, func(a, b request.Request) int {
+		return a.ExpiresAt.Compare(b.ExpiresAt)
+	})
+	var has, waits []line
+	for _, r := range held {
+		has = append(has, holding(r, person, now))
+	}
+	for _, r := range waiting {
+		waits = append(waits, line{
+			code(r.Target.RoleName), words(" in the flow %s for %s, asked for ", r.Flow,
+				lasting(r.Duration)),
+			moment(r.CreatedAt), words(", waits until "), moment(r.DecideBy()),
+		})
+	}
+	m := &message{text: notification("%d have access now; you wait for %d", len(has), len(waits))}
+	m.blocks = append(m.blocks, table("Who has what now", "Nobody has anything now.", has, more)...)
+	if len(waits) > 0 {
+		m.blocks = append(m.blocks, table("What you wait for", "", waits, moreWaiting)...)
+	}
+	return m, nil
+}
+
+// holding is a line of the list: who has what, and how long still.
+func holding(r request.Request, person string, now time.Time) line {
+	who := r.Requester
+	if who == person {
+		who = "you"
+	}
+	l := line{bold(who), words(" "), code(r.Target.RoleName), words(" in the flow %s, ", r.Flow)}
+	if r.State == request.Revoking || !r.ExpiresAt.After(now) {
+		return append(l, words("is being taken away"))
+	}
+	return append(l, words("%s left, until ", left(r.ExpiresAt.Sub(now))), moment(r.ExpiresAt))
+}
+
+// mostListed is how many requests a list in Slack shows of each kind.
+const mostListed = 50
+
+// find reads what a list shows, and tells whether there is more.
+func (h *Handler) find(ctx context.Context, q request.Query) ([]request.Request, bool, error) {
+	q.Limit = mostListed
+	var found []request.Request
+	for {
+		page, err := h.Service.List(ctx, q)
+		if err != nil {
+			return nil, false, err
+		}
+		found = append(found, page.Requests...)
+		switch {
+		case len(found) > mostListed:
+			return found[:mostListed], true, nil
+		case page.Next == "":
+			return found, false, nil
+		case len(found) == mostListed:
+			return found, true, nil
+		}
+		q.Next = page.Next // a page of a filtered list may be short
+	}
+}
+
+// table is a list with its title.
+func table(title, none string, all []line, more bool) []slackapi.Block {
+	blocks := []slackapi.Block{heading(title)}
+	if len(all) == 0 {
+		return append(blocks, rich(lines(line{words("%s", none)})))
+	}
+	const each = 10 // lines in a block, so that no block becomes too large
+	for part := range slices.Chunk(all, each) {
+		blocks = append(blocks, rich(lines(part...)))
+	}
+	if more {
+		blocks = append(blocks, small("There are more. The command-line client and the API list "+
+			"all of them."))
+	}
+	return blocks
+}

@@ -1,0 +1,147 @@
+package slack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"sym-postgres-quickstart/functions/internal/request"
+)
+
+// What is done after the reply.
+const (
+	doSubmit  = "submit"
+	doExtend  = "extend"
+	doApprove = "approve"
+	doDeny    = "deny"
+	doRevoke  = "revoke"
+	doReview  = "review"
+)
+
+// task is what a person has asked for in Slack, on its way to be done. It says which account has
+// asked; who that is, and what they may, is looked at when it is done.
+type task struct {
+	Do         string         `json:"do,omitempty"`
+	User       string         `json:"user,omitempty"` // Slack's id of who asked
+	ID         string         `json:"id,omitempty"`   // of the request it is about
+	Flow       string         `json:"flow,omitempty"`
+	Target     string         `json:"target,omitempty"`
+	Duration   *time.Duration `json:"duration,omitempty"`
+	Reason     string         `json:"reason,omitempty"`
+	BreakGlass bool           `json:"break_glass,omitempty"`
+	Key        string         `json:"key,omitempty"`
+	ReplyTo    string         `json:"reply_to,omitempty"` // Slack's address for an answer
+	Call       string         `json:"call,omitempty"`     // for the log
+}
+
+func (t task) submission() request.Submission {
+	return request.Submission{
+		Flow: t.Flow, Target: t.Target, Duration: t.Duration, Reason: t.Reason,
+		BreakGlass: t.BreakGlass, Key: t.Key,
+	}
+}
+
+func (t task) extension() request.Extension {
+	return request.Extension{Duration: t.Duration, Reason: t.Reason, Key: t.Key}
+}
+
+// key makes one request of a modal, however often Slack sends it. What was changed in the modal
+// after an error is another request.
+func (t task) key(view string) string {
+	duration := ""
+	if t.Duration != nil {
+		duration = t.Duration.String()
+	}
+	return "slack-" + digest(view, t.Do, t.ID, t.Flow, t.Target, duration, t.Reason,
+		fmt.Sprint(t.BreakGlass))
+}
+
+// metadata is what a modal brings back of the click that opened it.
+func (t task) metadata() string {
+	encoded, _ := json.Marshal(t) // strings always marshal
+	return string(encoded)
+}
+
+// read takes from a modal's metadata what was put into it.
+func (t *task) read(metadata string) {
+	var from task
+	if json.Unmarshal([]byte(metadata), &from) == nil {
+		t.ID, t.ReplyTo = from.ID, from.ReplyTo
+	}
+}
+
+// Later does what a person has asked for, after Slack has had its reply. It takes what stands
+// under "slack" in the payload of the step [Step]. Doing it again changes nothing.
+//
+// It fails only where the person could not be told how it went: then it is done once more. What
+// fails inside is not tried again by itself, since they have been told to.
+func (h *Handler) Later(ctx context.Context, payload json.RawMessage) error {
+	if h == nil {
+		return errors.New("this Runtime has no Slack")
+	}
+	var t task
+	if err := json.Unmarshal(payload, &t); err != nil {
+		return fmt.Errorf("a task from Slack cannot be read: %w", err)
+	}
+	err := h.perform(ctx, t)
+	if err == nil || isCode(err, request.DeniedByRule, request.WorkflowNotStarted) {
+		return nil // the records of these two bring their own messages
+	}
+	return h.tell(ctx, t, h.sentence(ctx, t.Call, t.Do, err))
+}
+
+func (h *Handler) perform(ctx context.Context, t task) error {
+	person, err := h.people.email(ctx, t.User)
+	if err != nil {
+		return err
+	}
+	switch t.Do {
+	case doSubmit:
+		_, err = h.Service.Submit(ctx, person, t.submission())
+	case doExtend:
+		_, err = h.Service.Extend(ctx, person, t.ID, t.extension())
+	case doApprove:
+		_, err = h.Service.Approve(ctx, person, t.ID, t.Reason)
+	case doDeny:
+		_, err = h.Service.Deny(ctx, person, t.ID, t.Reason)
+	case doRevoke:
+		_, err = h.Service.Revoke(ctx, person, t.ID, t.Reason)
+	case doReview:
+		_, err = h.Service.Review(ctx, person, t.ID, t.Reason)
+	default:
+		err = fmt.Errorf("there is no task %q", t.Do)
+	}
+	return err
+}
+
+// tell says something to who has clicked, and to nobody else: where they clicked, or else in a
+// direct message.
+func (d desk) tell(ctx context.Context, t task, sentence string) error {
+	m := say(sentence)
+	if t.ReplyTo != "" {
+		err := d.client.respond(ctx, t.ReplyTo, m)
+		if err == nil {
+			return nil
+		}
+		d.Log.WarnContext(ctx, "a click could not be answered in its place", "call", t.Call,
+			"error", err)
+	}
+	if !looksLikeUser.MatchString(t.User) {
+		return nil
+	}
+	_, _, err := d.client.post(ctx, t.User, m)
+	if codeOf(err) != "" && !codeIs(err, tryAgain...) {
+		d.Log.WarnContext(ctx, "nobody could be told", "call", t.Call, "error", err)
+		return nil // Slack will never take it
+	}
+	return err
+}
+
+// isCode tells whether an error is a refusal with one of these codes.
+func isCode(err error, codes ...request.Code) bool {
+	refused, ok := errors.AsType[*request.Error](err)
+	return ok && slices.Contains(codes, refused.Code)
+}

@@ -1,0 +1,261 @@
+package slack
+
+import (
+	"fmt"
+	"time"
+
+	slackapi "github.com/slack-go/slack"
+
+	"sym-postgres-quickstart/functions/internal/request"
+)
+
+// channelMessage is what a flow's channel sees of a request as it is now. User is the requester's
+// Slack account, or empty. It is made from the request alone, so that posting it again changes
+// nothing.
+func channelMessage(r request.Request, user string) message {
+	m := message{text: summary(r), blocks: []slackapi.Block{heading(title(r))}}
+	if r.BreakGlass {
+		m.blocks = append(m.blocks, loud("<!channel> Access is given *without waiting for "+
+			"anybody*. Somebody who may approve it has to review it afterwards."))
+	}
+	who := line{bold("Who: "), words("%s", r.Requester)}
+	if user != "" {
+		who = line{bold("Who: "), mention(user), words(" (%s)", r.Requester)}
+	}
+	facts := []line{
+		who,
+		{bold("What: "), words("%s, the role ", labelOf(r.Target)), code(r.Target.RoleName),
+			words(" in the flow %s", r.Flow)},
+		{bold("How long: "), words("%s", lasting(r.Duration))},
+	}
+	if r.Extends != "" {
+		facts = append(facts, line{bold("Extension: "),
+			words("they have the role now, by the request "), code(r.Extends),
+			words(", and want it for longer")})
+	}
+	m.blocks = append(m.blocks,
+		rich(lines(append(facts, line{bold("Why:")})...), quote(r.Reason)),
+		rich(lines(terms(r)...)),
+		slackapi.NewDividerBlock(),
+		rich(lines(append([]line{stateLine(r)}, history(r)...)...)),
+	)
+	if b := buttons(r); len(b) > 0 {
+		m.blocks = append(m.blocks, slackapi.NewActionBlock("actions", b...))
+	}
+	m.blocks = append(m.blocks, small("Request "+r.ID))
+	return m
+}
+
+func title(r request.Request) string {
+	switch {
+	case r.BreakGlass:
+		return "🚨 Break-glass: " + r.Target.RoleName
+	case r.Extends != "":
+		return "Extension: " + r.Target.RoleName
+	default:
+		return "Access request: " + r.Target.RoleName
+	}
+}
+
+// summary is what a notification says of a request.
+func summary(r request.Request) string {
+	asks := "asks for"
+	switch {
+	case r.BreakGlass:
+		asks = "broke the glass for"
+	case r.Extends != "":
+		asks = "asks to extend"
+	}
+	return notification("%s: %s %s %s for %s: %s", r.State, r.Requester, asks, r.Target.RoleName,
+		lasting(r.Duration), r.Reason)
+}
+
+func labelOf(t request.Target) string {
+	if t.Label != "" {
+		return t.Label
+	}
+	return t.Name
+}
+
+// loud is a sentence of ours with markup in it.
+func loud(markup string) slackapi.Block {
+	return slackapi.NewSectionBlock(
+		slackapi.NewTextBlockObject(slackapi.MarkdownType, markup, false, true), nil, nil)
+}
+
+// terms are the rules that applied when the request was made.
+func terms(r request.Request) []line {
+	all := []line{{bold("Rule: "), words("%s", shorten(some(r.Terms), mostTerms))}}
+	if from := r.BackupFrom(); r.State == request.Requested && !from.IsZero() {
+		all = append(all, line{bold("Back-up approvers: "),
+			words("%s, from ", listPeople(r.BackupApprovers)), moment(from), words(" on")})
+	}
+	return all
+}
+
+// stateLine says how far the request has come.
+func stateLine(r request.Request) line {
+	switch r.State {
+	case request.Requested:
+		l := line{bold("Waits for approval"), words(" until "), moment(r.DecideBy())}
+		if r.ApprovalsNeeded > 1 {
+			l = append(l, words(": %d of %d given", len(r.Approvals), r.ApprovalsNeeded))
+		}
+		return l
+	case request.Approved:
+		return line{bold("Approved"), words(": the role is being granted")}
+	case request.Denied:
+		if r.Decision != nil && r.Decision.By == r.Requester {
+			return line{bold("Withdrawn")}
+		}
+		return line{bold("Denied")}
+	case request.Expired:
+		return line{bold("Expired"), words(": %s", reasonOf(r.Decision, request.NobodyDecided))}
+	case request.Active:
+		return line{bold("Active"), words(" until "), moment(r.ExpiresAt)}
+	case request.Failed:
+		return line{bold("Failed"), words(": %s", some(r.Failure))}
+	case request.Revoking:
+		return line{bold("Ending"), words(": the role is being taken away")}
+	default:
+		l := line{bold("Ended"), words(" at "), moment(r.DoneAt)}
+		if r.Revocation == nil || r.Revocation.Rule == request.RuleExpiry {
+			return append(l, words(": the time is over"))
+		}
+		return append(l, words(": revoked before its time"))
+	}
+}
+
+func reasonOf(a *request.Act, otherwise string) string {
+	if a == nil || a.Reason == "" {
+		return otherwise
+	}
+	return a.Reason
+}
+
+// history says who did what to the request, why, and by which rule.
+func history(r request.Request) []line {
+	var all []line
+	for _, a := range r.Approvals {
+		did := "approved it"
+		if r.BreakGlass {
+			did = "granted it at once"
+		}
+		all = append(all, deed(a, did))
+	}
+	if d := r.Decision; d != nil && d.Action == request.ActionDeny {
+		did := "denied it"
+		if d.By == r.Requester {
+			did = "withdrew it"
+		}
+		all = append(all, deed(*d, did))
+	}
+	if v := r.Revocation; v != nil && v.Rule != request.RuleExpiry {
+		all = append(all, deed(*v, "revoked it"))
+	}
+	switch {
+	case r.Review != nil:
+		all = append(all, deed(*r.Review, "reviewed it"))
+	case !r.ReviewDue.IsZero():
+		all = append(all, line{bold("Waits for its review"),
+			words(" by somebody who may approve it, other than %s", r.Requester)})
+	}
+	return all
+}
+
+// deed is one line of the history.
+func deed(a request.Act, did string) line {
+	by := a.By
+	switch by {
+	case request.ByRules:
+		by = "The rules"
+	case request.ByWorkflow:
+		by = "The workflow"
+	}
+	l := line{words("• %s %s at ", by, did), moment(a.At)}
+	if a.Rule != "" {
+		l = append(l, words(", by the rule "), code(a.Rule))
+	}
+	if a.Because != "" {
+		l = append(l, words(" (%s)", shorten(oneLine(a.Because), mostBecause)))
+	}
+	if a.Reason != "" {
+		l = append(l, words(": “%s”", shorten(a.Reason, request.MaxReason)))
+	}
+	return l
+}
+
+// buttons are what can be done with a request as it is. Whether it may be, and by whom, is asked
+// when one is clicked.
+func buttons(r request.Request) []slackapi.BlockElement {
+	var all []slackapi.BlockElement
+	switch r.State {
+	case request.Requested:
+		all = append(all, button(approveButton, r.ID, "Approve", slackapi.StylePrimary),
+			button(denyButton, r.ID, "Deny", slackapi.StyleDanger))
+	case request.Active:
+		all = append(all, revoke(r))
+	}
+	if !r.ReviewDue.IsZero() && r.State != request.Requested && r.State != request.Approved {
+		all = append(all, button(reviewButton, r.ID, "Review", slackapi.StylePrimary))
+	}
+	return all
+}
+
+func button(action, id, text string, style slackapi.Style) *slackapi.ButtonBlockElement {
+	return slackapi.NewButtonBlockElement(action, id, plain(text, mostOption)).WithStyle(style)
+}
+
+// revoke is the button that ends an access, once it has been confirmed.
+func revoke(r request.Request) slackapi.BlockElement {
+	return button(revokeButton, r.ID, "Revoke", slackapi.StyleDanger).WithConfirm(
+		slackapi.NewConfirmationBlockObject(plain("Revoke the access?", 100),
+			plain(fmt.Sprintf("The role %s is taken away from %s now.", r.Target.RoleName,
+				r.Requester), 300), plain("Revoke", 30), plain("Keep it", 30)))
+}
+
+// reminder asks the back-up approvers, by their Slack accounts where they have one.
+func reminder(r request.Request, accounts map[string]string) message {
+	l := line{words("Nobody has decided since "), moment(r.CreatedAt),
+		words(". From now on these may approve it as well: ")}
+	for i, email := range r.BackupApprovers {
+		if i > 0 {
+			l = append(l, words(", "))
+		}
+		if i == mostMentions {
+			l = append(l, words("and %d more", len(r.BackupApprovers)-i))
+			break
+		}
+		if id := accounts[email]; id != "" {
+			l = append(l, mention(id), words(" (%s)", email))
+		} else {
+			l = append(l, words("%s", email))
+		}
+	}
+	return message{
+		text: notification("Nobody has decided about %s for %s: the back-up approvers are asked",
+			r.Target.RoleName, r.Requester),
+		blocks: []slackapi.Block{rich(lines(l))},
+	}
+}
+
+// mostMentions is how many people one message calls.
+const mostMentions = 20
+
+// reviewReminder asks once more for the review of a break-glass.
+func reviewReminder(r request.Request) message {
+	return message{
+		text: notification("The break-glass of %s for %s has not been reviewed yet", r.Requester,
+			r.Target.RoleName),
+		blocks: []slackapi.Block{
+			rich(lines(line{bold("Not reviewed yet: "), words("%s broke the glass for ",
+				r.Requester), code(r.Target.RoleName), words(" at "), moment(r.CreatedAt),
+				words(". Somebody who may approve it has to look at what it was used for.")})),
+			slackapi.NewActionBlock("actions",
+				button(reviewButton, r.ID, "Review", slackapi.StylePrimary)),
+		},
+	}
+}
+
+// until is a time in a sentence without blocks.
+func until(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

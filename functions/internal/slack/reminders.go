@@ -1,0 +1,83 @@
+package slack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"sym-postgres-quickstart/functions/internal/request"
+)
+
+// Reminders say what the passing of time brings: that an access is about to end, and that back-up
+// approvers may decide.
+type Reminders struct{ desk }
+
+const (
+	// endsSoon is how long before its end an access is brought to mind.
+	endsSoon = 10 * time.Minute
+	// longEnough is what an access has to last longer than for that.
+	longEnough = 15 * time.Minute
+	// mostOpen is how many open requests are looked at.
+	mostOpen = 500
+)
+
+// Run reminds of what is due now, each once. It goes on after a failure, and returns them all.
+func (m *Reminders) Run(ctx context.Context, now time.Time) error {
+	open, err := m.Store.Open(ctx, mostOpen)
+	if err != nil {
+		return fmt.Errorf("reading what is open: %w", err)
+	}
+	var errs []error
+	for _, r := range open {
+		switch {
+		case m.endsSoon(r, now) && !outlived(r, open):
+			err = m.once(ctx, r, "slack-ten-minutes", func() error {
+				return m.direct(ctx, r, tenMinutes(r, now))
+			})
+		case m.backupsDue(r, now):
+			err = m.once(ctx, r, "slack-backup", func() error {
+				return m.below(ctx, r, reminder(r, m.accounts(ctx, r.BackupApprovers)))
+			})
+		default:
+			continue
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("reminding of the request %s: %w", r.ID, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Reminders) endsSoon(r request.Request, now time.Time) bool {
+	remaining := r.ExpiresAt.Sub(now)
+	return r.State == request.Active && remaining > 0 && remaining <= endsSoon &&
+		r.ExpiresAt.Sub(r.GrantedAt) > longEnough
+}
+
+// outlived tells whether another request of the same person holds the same role for longer.
+func outlived(r request.Request, open []request.Request) bool {
+	for _, other := range open {
+		if other.State == request.Active && other.ID != r.ID && other.Requester == r.Requester &&
+			other.Flow == r.Flow && other.Target.Name == r.Target.Name &&
+			other.ExpiresAt.After(r.ExpiresAt) {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *Reminders) backupsDue(r request.Request, now time.Time) bool {
+	from := r.BackupFrom()
+	return r.State == request.Requested && !from.IsZero() && !now.Before(from) &&
+		now.Before(r.DecideBy())
+}
+
+// accounts are the Slack accounts of people who are called.
+func (m *Reminders) accounts(ctx context.Context, emails []string) map[string]string {
+	found := map[string]string{}
+	for _, email := range emails[:min(len(emails), mostMentions)] {
+		found[email] = m.account(ctx, email)
+	}
+	return found
+}
