@@ -5,9 +5,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 	"sym-postgres-quickstart/functions/internal/identity"
 	"sym-postgres-quickstart/functions/internal/request"
 	"sym-postgres-quickstart/functions/internal/request/requesttest"
+	"sym-postgres-quickstart/functions/internal/rules"
 )
 
 // desk is an API with everything behind it in the test's hands.
@@ -29,32 +32,82 @@ type desk struct {
 	*api.API
 	store     *requesttest.Memory
 	workflows *requesttest.Workflows
+	clock     *requesttest.Clock
 }
 
 func newDesk(t *testing.T) desk {
 	t.Helper()
 	callers, err := identity.New("111122223333", "", iamRoles{})
 	require.NoError(t, err)
-	d := desk{store: requesttest.NewMemory(), workflows: requesttest.NewWorkflows()}
+	d := desk{
+		store: requesttest.NewMemory(), workflows: requesttest.NewWorkflows(),
+		clock: requesttest.NewClock(),
+	}
 	log := slog.New(slog.DiscardHandler)
+	var ids atomic.Int64
 	d.API = &api.API{
 		Callers: callers, Log: log,
 		Service: &request.Service{
-			Store: d.store, Workflows: d.workflows, Now: requesttest.NewClock().Now, Log: log,
-			NewID: func() string { return "request-1" },
-			Flows: requesttest.Flows{{
-				Name: "postgres", Label: "Postgres access", StateMachineARN: "arn:machine",
-				LambdaConnector: "arn:connector", Approvers: []string{"bob@example.com"},
-				ApprovalTimeout: time.Hour,
-				Targets: []request.Target{{
-					Name: "postgres-readonly", Label: "Read only", Type: "postgres",
-					RoleName: "readonly", FunctionARN: "arn:function",
-					DefaultDuration: 30 * time.Minute, MaxDuration: time.Hour,
-				}},
-			}},
+			Store: d.store, Workflows: d.workflows, Now: d.clock.Now, Log: log,
+			NewID: func() string { return fmt.Sprintf("request-%d", ids.Add(1)) },
+			Flows: requesttest.Flows{flow(t)},
 		},
 	}
 	return d
+}
+
+// flow has a target of every kind: one that bob approves, one with every rule there is, and one
+// whose rules do not compile.
+func flow(t *testing.T) request.Flow {
+	t.Helper()
+	target := func(role, label string) request.Target {
+		return request.Target{
+			Name: "postgres-" + role, Label: label, Type: "postgres", RoleName: role,
+			FunctionARN: "arn:function", DefaultDuration: 30 * time.Minute, MaxDuration: time.Hour,
+			Connect: "host=db.internal dbname=app",
+		}
+	}
+	compile := func(document rules.Document) *rules.Rules {
+		set, err := rules.Compile(document)
+		require.NoError(t, err)
+		return set
+	}
+	_, broken := rules.Compile(rules.Document{
+		Approvers: []string{"bob@example.com"}, Approvals: 1, ApprovalTimeoutSeconds: 3600,
+		ApproveWhen: "request.durration < duration('1h')",
+	})
+	require.Error(t, broken)
+	return request.Flow{
+		Name: "postgres", Label: "Postgres access", StateMachineARN: "arn:machine",
+		LambdaConnector: "arn:connector",
+		Groups:          map[string][]string{"oncall": {"dave@example.com"}},
+		Targets: []request.Target{
+			target("readonly", "Read only"), target("admin", "Everything"), target("broken", ""),
+		},
+		TargetRules: map[string]*rules.Rules{
+			"postgres-readonly": compile(rules.Document{
+				Approvers: []string{"bob@example.com"}, Approvals: 1,
+				ApprovalTimeoutSeconds: 3600,
+			}),
+			"postgres-admin": compile(rules.Document{
+				Requesters: []string{"alice@example.com", "dave@example.com"},
+				Approvers:  []string{"bob@example.com", "carol@example.com"}, Approvals: 2,
+				ApprovalTimeoutSeconds: 3600,
+				BackupApprovers:        []string{"erin@example.com"}, BackupAfterSeconds: 600,
+				ApproveAtOnce: []rules.Condition{{
+					Name: "on call", When: `"oncall" in requester.groups`,
+				}},
+				Deny: []rules.Denial{{
+					Name: "no fishing", When: `request.reason.contains("just looking")`,
+					Message: "Say what you look for.",
+				}},
+				BreakGlass: &rules.BreakGlass{
+					People: []string{"alice@example.com"}, MaxDurationSeconds: 900,
+				},
+			}),
+		},
+		Problems: map[string]error{"postgres-broken": broken},
+	}
 }
 
 // iamRoles stands in for IAM: it has one role of Identity Center's, and may be out of order.
@@ -89,60 +142,13 @@ func as(person, method, path, body string) events.APIGatewayV2HTTPRequest {
 func (d desk) call(t *testing.T, event events.APIGatewayV2HTTPRequest) (int, string) {
 	t.Helper()
 	response := d.Handle(t.Context(), event)
+	conforms(t, event, response)
 	assert.Equal(t, "application/json; charset=utf-8", response.Headers["Content-Type"])
 	assert.True(t, json.Valid([]byte(response.Body)), response.Body)
 	return response.StatusCode, response.Body
 }
 
 const good = `{"flow":"postgres","target":"readonly","reason":"Look at <order> 4711"}`
-
-// TestStory asks, looks, approves and looks again, through the API alone.
-func TestStory(t *testing.T) {
-	d := newDesk(t)
-	status, body := d.call(t, as("Alice", "POST", "/requests", good))
-	require.Equal(t, http.StatusCreated, status, body)
-	assert.JSONEq(t, `{"id":"request-1","flow":"postgres","target":"postgres-readonly",
-		"target_label":"Read only","role":"readonly","requester":"alice@example.com",
-		"reason":"Look at <order> 4711","duration":1800,"state":"requested",
-		"created_at":"2026-03-03T14:00:00.123Z","updated_at":"2026-03-03T14:00:00.123Z",
-		"decide_by":"2026-03-03T15:00:00.123Z"}`, body)
-
-	status, body = d.call(t, as("bob", "POST", "/requests/request-1/approve", `{"reason":"ok"}`))
-	require.Equal(t, http.StatusOK, status, body)
-	assert.Contains(t, body, `"state":"approved"`)
-	status, _ = d.call(t, as("bob", "POST", "/requests/request-1/approve", ""))
-	assert.Equal(t, http.StatusOK, status, "a repetition, with no body")
-
-	status, body = d.call(t, as("carol", "GET", "/requests/request-1", ""))
-	require.Equal(t, http.StatusOK, status)
-	var story struct {
-		Decision struct{ By, Reason, Rule string }
-		Audit    []struct{ From, To, By, Rule, Reason, At string }
-	}
-	require.NoError(t, json.Unmarshal([]byte(body), &story))
-	assert.Equal(t, "bob@example.com", story.Decision.By)
-	require.Len(t, story.Audit, 2)
-	assert.Equal(t, "requested", story.Audit[1].From)
-	assert.Equal(t, "approved", story.Audit[1].To)
-	assert.Equal(t, "approver", story.Audit[1].Rule)
-	assert.Equal(t, "ok", story.Audit[1].Reason)
-	assert.NotContains(t, body, "arn:", "ARNs stay inside")
-
-	status, body = d.call(t, as("carol", "GET", "/requests", ""))
-	require.Equal(t, http.StatusOK, status)
-	assert.Contains(t, body, `"id":"request-1"`)
-	event := as("carol", "GET", "/requests", "")
-	event.QueryStringParameters = map[string]string{"state": "denied", "limit": "10"}
-	_, body = d.call(t, event)
-	assert.JSONEq(t, `{"requests":[]}`, body)
-
-	status, body = d.call(t, as("carol", "GET", "/flows", ""))
-	require.Equal(t, http.StatusOK, status)
-	assert.JSONEq(t, `{"flows":[{"name":"postgres","label":"Postgres access",
-		"approvers":["bob@example.com"],"allow_self_approval":false,"approval_timeout":3600,
-		"targets":[{"name":"postgres-readonly","label":"Read only","type":"postgres",
-		"role":"readonly","default_duration":1800,"max_duration":3600}]}]}`, body)
-}
 
 // TestRefusals has every kind of bad call: each gets its own code, and changes nothing.
 func TestRefusals(t *testing.T) {
@@ -170,6 +176,17 @@ func TestRefusals(t *testing.T) {
 		return post(`{"flow":"postgres","target":"readonly","reason":"x","duration":` +
 			duration + `}`)
 	}
+	keyed := func(key string) events.APIGatewayV2HTTPRequest {
+		event := post(good)
+		event.Headers = map[string]string{"idempotency-key": key}
+		return event
+	}
+	twice := query("state", "active,denied")
+	twice.RawQueryString = "state=active&state=denied"
+	garbledQuery := query("state", "active")
+	garbledQuery.RawQueryString = "state=%zz"
+	flowsOf := as("alice", "GET", "/flows", "")
+	flowsOf.QueryStringParameters = map[string]string{"state": "active"}
 	open := "/requests/open"
 	active := "/requests/active"
 	tests := []struct {
@@ -236,6 +253,50 @@ func TestRefusals(t *testing.T) {
 		{"a stranger's revocation", as("mallo", "POST", active+"/revoke", ""),
 			403, "not_allowed_to_revoke"},
 		{"an unknown state", query("state", "gone"), 400, "invalid_state"},
+		{"an empty state", query("state", ""), 400, "invalid_parameter"},
+		{"an empty moment", query("held_at", ""), 400, "invalid_parameter"},
+		{"an empty requester", query("requester", ""), 400, "invalid_parameter"},
+		{"a state given twice", twice, 400, "invalid_parameter"},
+		{"a query that cannot be read", garbledQuery, 400, "invalid_parameter"},
+		{"an unknown parameter", query("States", "active"), 400, "unknown_parameter"},
+		{"a parameter where there are none", flowsOf, 400, "unknown_parameter"},
+		{"a requester who is no address", query("requester", "alice"),
+			400, "invalid_parameter"},
+		{"a requester who looks like another", query("requester", "\u0430lice@example.com"),
+			400, "invalid_parameter"},
+		{"another review", query("review", "done"), 400, "invalid_parameter"},
+		{"a moment that is none", query("held_at", "yesterday"), 400, "invalid_time"},
+		{"a moment without a zone", query("held_at", "2026-03-03T14:00:00"),
+			400, "invalid_time"},
+		{"a moment to come", query("held_at", "2026-03-03T14:02:00Z"), 400, "invalid_time"},
+		{"an empty key", keyed(""), 400, "invalid_idempotency_key"},
+		{"a key with a space", keyed("a b"), 400, "invalid_idempotency_key"},
+		{"a key of other letters", keyed("\u00e4"), 400, "invalid_idempotency_key"},
+		{"too long a key", keyed(strings.Repeat("k", 129)), 400, "invalid_idempotency_key"},
+		{"broken glass that is a text", post(`{"flow":"postgres","target":"readonly",` +
+			`"reason":"x","break_glass":"yes"}`), 400, "invalid_field"},
+		{"broken glass that is null", post(`{"flow":"postgres","target":"readonly",` +
+			`"reason":"x","break_glass":null}`), 400, "invalid_field"},
+		{"broken glass without a rule for it", post(`{"flow":"postgres","target":"readonly",` +
+			`"reason":"x","break_glass":true}`), 403, "break_glass_not_allowed"},
+		{"somebody who may not ask", as("mallo", "POST", "/requests",
+			`{"flow":"postgres","target":"admin","reason":"x"}`), 403, "not_a_requester"},
+		{"rules that do not compile", post(`{"flow":"postgres","target":"broken",` +
+			`"reason":"x"}`), 503, "flow_misconfigured"},
+		{"ten thousand characters", post(`{"flow":"postgres","target":"readonly","reason":"` +
+			strings.Repeat("x", 10_000) + `"}`), 400, "invalid_reason"},
+		{"an extension of nothing", as("alice", "POST", "/requests/x/extend", ""),
+			404, "not_found"},
+		{"an extension before it is active", as("alice", "POST", open+"/extend", ""),
+			409, "not_active"},
+		{"an extension of another's", as("mallo", "POST", active+"/extend", ""),
+			403, "not_your_request"},
+		{"an extension for too long", as("alice", "POST", active+"/extend",
+			`{"duration":3601}`), 400, "duration_too_long"},
+		{"an extension of another target", as("alice", "POST", active+"/extend",
+			`{"target":"postgres-admin"}`), 400, "unknown_field"},
+		{"a review of nothing", as("bob", "POST", active+"/review", `{"reason":"x"}`),
+			409, "nothing_to_review"},
 		{"no number as limit", query("limit", "all"), 400, "invalid_limit"},
 		{"a limit of zero", query("limit", "0"), 400, "invalid_limit"},
 		{"too high a limit", query("limit", "101"), 400, "invalid_limit"},

@@ -90,6 +90,19 @@ func (f fields) text(name string) (string, error) {
 	return *value, nil
 }
 
+// boolean is a member that is true or false; a missing one is false.
+func (f fields) boolean(name string) (bool, error) {
+	raw, given := f[name]
+	if !given {
+		return false, nil
+	}
+	var value *bool
+	if err := json.Unmarshal(raw, &value); err != nil || value == nil {
+		return false, refuse(invalidField, "The field %q has to be true or false.", name)
+	}
+	return *value, nil
+}
+
 // duration is a member that is a whole number of seconds; a missing one is nil.
 func (f fields) duration(name string) (*time.Duration, error) {
 	raw, given := f[name]

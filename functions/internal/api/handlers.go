@@ -3,14 +3,16 @@ package api
 import (
 	"context"
 	"net/http"
-	"strconv"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
 
 	"sym-postgres-quickstart/functions/internal/request"
 )
 
 // submit is POST /requests.
 func (a *API) submit(ctx context.Context, c call) (answer, error) {
-	f, err := readBody(c.event, false, "flow", "target", "reason", "duration")
+	f, err := readBody(c.event, false, "flow", "target", "reason", "duration", "break_glass")
 	if err != nil {
 		return answer{}, err
 	}
@@ -27,6 +29,12 @@ func (a *API) submit(ctx context.Context, c call) (answer, error) {
 	if sub.Duration, err = f.duration("duration"); err != nil {
 		return answer{}, err
 	}
+	if sub.BreakGlass, err = f.boolean("break_glass"); err != nil {
+		return answer{}, err
+	}
+	if sub.Key, err = idempotencyKey(c.event); err != nil {
+		return answer{}, err
+	}
 	r, err := a.Service.Submit(ctx, c.person, sub)
 	if err != nil {
 		return answer{}, err
@@ -34,7 +42,45 @@ func (a *API) submit(ctx context.Context, c call) (answer, error) {
 	return answer{http.StatusCreated, viewRequest(r)}, nil
 }
 
-// decision is POST /requests/{id}/approve, deny or revoke.
+// extend is POST /requests/{id}/extend.
+func (a *API) extend(ctx context.Context, c call) (answer, error) {
+	f, err := readBody(c.event, true, "duration", "reason")
+	if err != nil {
+		return answer{}, err
+	}
+	var e request.Extension
+	if e.Duration, err = f.duration("duration"); err != nil {
+		return answer{}, err
+	}
+	if e.Reason, err = f.text("reason"); err != nil {
+		return answer{}, err
+	}
+	if e.Key, err = idempotencyKey(c.event); err != nil {
+		return answer{}, err
+	}
+	r, err := a.Service.Extend(ctx, c.person, c.id, e)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{http.StatusCreated, viewRequest(r)}, nil
+}
+
+// idempotencyKey is the header of that name; empty where there is none. Who sends an empty one
+// believes to have sent a key.
+func idempotencyKey(event events.APIGatewayV2HTTPRequest) (string, error) {
+	for name, value := range event.Headers {
+		if strings.EqualFold(name, "Idempotency-Key") {
+			if value == "" {
+				return "", refuse(request.InvalidKey, "The header Idempotency-Key is empty. Send "+
+					"a random UUID, or leave it out.")
+			}
+			return value, nil
+		}
+	}
+	return "", nil
+}
+
+// decision is POST /requests/{id}/approve, deny, revoke or review.
 func decision(
 	do func(s *request.Service, ctx context.Context, person, id, reason string) (
 		request.Request, error),
@@ -67,13 +113,9 @@ func (a *API) show(ctx context.Context, c call) (answer, error) {
 
 // list is GET /requests.
 func (a *API) list(ctx context.Context, c call) (answer, error) {
-	q := request.Query{State: request.State(c.query["state"]), Next: c.query["next"]}
-	if limit, given := c.query["limit"]; given {
-		n, err := strconv.Atoi(limit)
-		if err != nil || n == 0 {
-			n = -1 // zero would mean the default; the service refuses what is below
-		}
-		q.Limit = n
+	q, err := a.query(c)
+	if err != nil {
+		return answer{}, err
 	}
 	page, err := a.Service.List(ctx, q)
 	if err != nil {

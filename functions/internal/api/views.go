@@ -1,6 +1,7 @@
 package api
 
 import (
+	"strings"
 	"time"
 
 	"sym-postgres-quickstart/functions/internal/request"
@@ -9,32 +10,43 @@ import (
 // requestView is a request as people see it: without the tokens of its workflow, and without
 // the ARNs behind it.
 type requestView struct {
-	ID          string        `json:"id"`
-	Flow        string        `json:"flow"`
-	Target      string        `json:"target"`
-	TargetLabel string        `json:"target_label,omitempty"`
-	Role        string        `json:"role"`
-	Requester   string        `json:"requester"`
-	Reason      string        `json:"reason"`
-	Duration    int64         `json:"duration"` // seconds
-	State       request.State `json:"state"`
-	CreatedAt   string        `json:"created_at"`
-	UpdatedAt   string        `json:"updated_at"`
-	DecideBy    string        `json:"decide_by"`
-	Decision    *actView      `json:"decision,omitempty"`
-	GrantedAt   string        `json:"granted_at,omitempty"`
-	ExpiresAt   string        `json:"expires_at,omitempty"`
-	Revocation  *actView      `json:"revocation,omitempty"`
-	DoneAt      string        `json:"done_at,omitempty"`
-	Failure     string        `json:"failure,omitempty"`
+	ID              string        `json:"id"`
+	Flow            string        `json:"flow"`
+	Target          string        `json:"target"`
+	TargetLabel     string        `json:"target_label,omitempty"`
+	Role            string        `json:"role"`
+	Requester       string        `json:"requester"`
+	Reason          string        `json:"reason"`
+	Duration        int64         `json:"duration"` // seconds
+	Extends         string        `json:"extends,omitempty"`
+	BreakGlass      bool          `json:"break_glass"`
+	Terms           string        `json:"terms,omitempty"`
+	State           request.State `json:"state"`
+	CreatedAt       string        `json:"created_at"`
+	UpdatedAt       string        `json:"updated_at"`
+	DecideBy        string        `json:"decide_by"`
+	BackupFrom      string        `json:"backup_from,omitempty"`
+	ApprovalsNeeded int           `json:"approvals_needed"`
+	Approvals       []actView     `json:"approvals"`
+	Decision        *actView      `json:"decision,omitempty"`
+	GrantedAt       string        `json:"granted_at,omitempty"`
+	ExpiresAt       string        `json:"expires_at,omitempty"`
+	DatabaseUser    string        `json:"database_user,omitempty"`
+	Connect         string        `json:"connect,omitempty"`
+	Revocation      *actView      `json:"revocation,omitempty"`
+	DoneAt          string        `json:"done_at,omitempty"`
+	Failure         string        `json:"failure,omitempty"`
+	ReviewDue       string        `json:"review_due,omitempty"`
+	Review          *actView      `json:"review,omitempty"`
 }
 
 type actView struct {
-	Action string `json:"action"`
-	By     string `json:"by"`
-	At     string `json:"at"`
-	Reason string `json:"reason,omitempty"`
-	Rule   string `json:"rule"`
+	Action  string `json:"action"`
+	By      string `json:"by"`
+	At      string `json:"at"`
+	Reason  string `json:"reason,omitempty"`
+	Rule    string `json:"rule"`
+	Because string `json:"because,omitempty"`
 }
 
 type recordView struct {
@@ -54,49 +66,53 @@ type pageView struct {
 	Next     string        `json:"next,omitempty"`
 }
 
-type flowsView struct {
-	Flows []flowView `json:"flows"`
-}
-
-type flowView struct {
-	Name              string       `json:"name"`
-	Label             string       `json:"label,omitempty"`
-	Approvers         []string     `json:"approvers"`
-	AllowSelfApproval bool         `json:"allow_self_approval"`
-	ApprovalTimeout   int64        `json:"approval_timeout"` // seconds
-	Targets           []targetView `json:"targets"`
-}
-
-type targetView struct {
-	Name            string `json:"name"`
-	Label           string `json:"label,omitempty"`
-	Type            string `json:"type"`
-	Role            string `json:"role"`
-	DefaultDuration int64  `json:"default_duration"` // seconds
-	MaxDuration     int64  `json:"max_duration"`     // seconds
-}
-
 func viewRequest(r request.Request) requestView {
 	return requestView{
-		ID:          r.ID,
-		Flow:        r.Flow,
-		Target:      r.Target.Name,
-		TargetLabel: r.Target.Label,
-		Role:        r.Target.RoleName,
-		Requester:   r.Requester,
-		Reason:      r.Reason,
-		Duration:    seconds(r.Duration),
-		State:       r.State,
-		CreatedAt:   stamp(r.CreatedAt),
-		UpdatedAt:   stamp(r.UpdatedAt),
-		DecideBy:    stamp(r.DecideBy()),
-		Decision:    viewAct(r.Decision),
-		GrantedAt:   stamp(r.GrantedAt),
-		ExpiresAt:   stamp(r.ExpiresAt),
-		Revocation:  viewAct(r.Revocation),
-		DoneAt:      stamp(r.DoneAt),
-		Failure:     r.Failure,
+		ID:              r.ID,
+		Flow:            r.Flow,
+		Target:          r.Target.Name,
+		TargetLabel:     r.Target.Label,
+		Role:            r.Target.RoleName,
+		Requester:       r.Requester,
+		Reason:          r.Reason,
+		Duration:        seconds(r.Duration),
+		Extends:         r.Extends,
+		BreakGlass:      r.BreakGlass,
+		Terms:           r.Terms,
+		State:           r.State,
+		CreatedAt:       stamp(r.CreatedAt),
+		UpdatedAt:       stamp(r.UpdatedAt),
+		DecideBy:        stamp(r.DecideBy()),
+		BackupFrom:      stamp(r.BackupFrom()),
+		ApprovalsNeeded: r.ApprovalsNeeded,
+		Approvals:       viewActs(r.Approvals),
+		Decision:        viewAct(r.Decision),
+		GrantedAt:       stamp(r.GrantedAt),
+		ExpiresAt:       stamp(r.ExpiresAt),
+		DatabaseUser:    r.DatabaseUser,
+		Connect:         connect(r),
+		Revocation:      viewAct(r.Revocation),
+		DoneAt:          stamp(r.DoneAt),
+		Failure:         r.Failure,
+		ReviewDue:       stamp(r.ReviewDue),
+		Review:          viewAct(r.Review),
 	}
+}
+
+// connect is libpq's connection string for what was granted, as long as it is.
+func connect(r request.Request) string {
+	if r.State != request.Active || r.Target.Connect == "" {
+		return ""
+	}
+	if r.DatabaseUser == "" {
+		return r.Target.Connect
+	}
+	// https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-KEYWORD-VALUE
+	quoted := strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(r.DatabaseUser)
+	if strings.ContainsAny(quoted, ` '\`) {
+		quoted = "'" + quoted + "'"
+	}
+	return r.Target.Connect + " user=" + quoted
 }
 
 func viewAct(act *request.Act) *actView {
@@ -105,7 +121,16 @@ func viewAct(act *request.Act) *actView {
 	}
 	return &actView{
 		Action: act.Action, By: act.By, At: stamp(act.At), Reason: act.Reason, Rule: act.Rule,
+		Because: act.Because,
 	}
+}
+
+func viewActs(acts []request.Act) []actView {
+	views := []actView{}
+	for _, act := range acts {
+		views = append(views, *viewAct(&act))
+	}
+	return views
 }
 
 func viewStory(story request.Story) storyView {
@@ -123,32 +148,6 @@ func viewPage(page request.Page) pageView {
 	view := pageView{Requests: []requestView{}, Next: page.Next}
 	for _, r := range page.Requests {
 		view.Requests = append(view.Requests, viewRequest(r))
-	}
-	return view
-}
-
-func viewFlows(flows []request.Flow) flowsView {
-	view := flowsView{Flows: []flowView{}}
-	for _, flow := range flows {
-		f := flowView{
-			Name:              flow.Name,
-			Label:             flow.Label,
-			Approvers:         append([]string{}, flow.Approvers...),
-			AllowSelfApproval: flow.AllowSelfApproval,
-			ApprovalTimeout:   seconds(flow.ApprovalTimeout),
-			Targets:           []targetView{},
-		}
-		for _, target := range flow.Targets {
-			f.Targets = append(f.Targets, targetView{
-				Name:            target.Name,
-				Label:           target.Label,
-				Type:            target.Type,
-				Role:            target.RoleName,
-				DefaultDuration: seconds(target.DefaultDuration),
-				MaxDuration:     seconds(target.MaxDuration),
-			})
-		}
-		view.Flows = append(view.Flows, f)
 	}
 	return view
 }

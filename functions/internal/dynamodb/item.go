@@ -30,10 +30,16 @@ type item struct {
 	Requester       string     `dynamodbav:"requester"`
 	Reason          string     `dynamodbav:"reason"`
 	Duration        int64      `dynamodbav:"duration_seconds"`
+	Extends         string     `dynamodbav:"extends,omitempty"`
+	BreakGlass      bool       `dynamodbav:"break_glass,omitempty"`
+	Terms           string     `dynamodbav:"terms,omitempty"`
+	Fingerprint     string     `dynamodbav:"fingerprint,omitempty"`
 	Workflow        string     `dynamodbav:"state_machine_arn"`
 	LambdaConnector string     `dynamodbav:"lambda_connector_arn"`
 	Channel         string     `dynamodbav:"channel,omitempty"`
 	ApprovalTimeout int64      `dynamodbav:"approval_timeout_seconds"`
+	BackupAfter     int64      `dynamodbav:"backup_after_seconds,omitempty"`
+	BackupApprovers []string   `dynamodbav:"backup_approvers,omitempty"`
 	State           string     `dynamodbav:"state"`
 	Version         int        `dynamodbav:"version"`
 	CreatedAt       string     `dynamodbav:"created_at"`
@@ -41,12 +47,17 @@ type item struct {
 	GrantedAt       string     `dynamodbav:"granted_at,omitempty"`
 	ExpiresAt       string     `dynamodbav:"expires_at,omitempty"`
 	DoneAt          string     `dynamodbav:"done_at,omitempty"`
+	DatabaseUser    string     `dynamodbav:"database_user,omitempty"`
 	Failure         string     `dynamodbav:"failure,omitempty"`
+	Approvals       []actItem  `dynamodbav:"approvals,omitempty"`
+	ApprovalsNeeded int        `dynamodbav:"approvals_needed,omitempty"`
 	Decision        *actItem   `dynamodbav:"decision,omitempty"`
 	Revocation      *actItem   `dynamodbav:"revocation,omitempty"`
+	ReviewDue       string     `dynamodbav:"review_due,omitempty"`
+	Review          *actItem   `dynamodbav:"review,omitempty"`
 
-	// These two are there as long as the request is open: what has come to an end is not in
-	// the index by_deadline.
+	// These two are there as long as the request is open, or its review is due: what has come
+	// to an end is not in the index by_deadline.
 	Open     string `dynamodbav:"open,omitempty"`
 	Deadline string `dynamodbav:"deadline,omitempty"`
 }
@@ -68,14 +79,16 @@ type targetItem struct {
 	RoleName        string `dynamodbav:"role_name"`
 	DefaultDuration int64  `dynamodbav:"default_duration_seconds"`
 	MaxDuration     int64  `dynamodbav:"max_duration_seconds"`
+	Connect         string `dynamodbav:"connect,omitempty"`
 }
 
 type actItem struct {
-	Action string `dynamodbav:"action"`
-	By     string `dynamodbav:"by"`
-	At     string `dynamodbav:"at"`
-	Reason string `dynamodbav:"reason,omitempty"`
-	Rule   string `dynamodbav:"rule"`
+	Action  string `dynamodbav:"action"`
+	By      string `dynamodbav:"by"`
+	At      string `dynamodbav:"at"`
+	Reason  string `dynamodbav:"reason,omitempty"`
+	Rule    string `dynamodbav:"rule"`
+	Because string `dynamodbav:"because,omitempty"`
 }
 
 // recordItem is an audit record. It repeats what the request was for, so that it can be read
@@ -105,14 +118,21 @@ func toItem(r request.Request) item {
 			RoleName:        r.Target.RoleName,
 			DefaultDuration: seconds(r.Target.DefaultDuration),
 			MaxDuration:     seconds(r.Target.MaxDuration),
+			Connect:         r.Target.Connect,
 		},
 		Requester:       r.Requester,
 		Reason:          r.Reason,
 		Duration:        seconds(r.Duration),
+		Extends:         r.Extends,
+		BreakGlass:      r.BreakGlass,
+		Terms:           r.Terms,
+		Fingerprint:     r.Fingerprint,
 		Workflow:        r.Workflow,
 		LambdaConnector: r.LambdaConnector,
 		Channel:         r.Channel,
 		ApprovalTimeout: seconds(r.ApprovalTimeout),
+		BackupAfter:     seconds(r.BackupAfter),
+		BackupApprovers: r.BackupApprovers,
 		State:           string(r.State),
 		Version:         r.Version,
 		CreatedAt:       text(r.CreatedAt),
@@ -120,9 +140,16 @@ func toItem(r request.Request) item {
 		GrantedAt:       text(r.GrantedAt),
 		ExpiresAt:       text(r.ExpiresAt),
 		DoneAt:          text(r.DoneAt),
+		DatabaseUser:    r.DatabaseUser,
 		Failure:         r.Failure,
+		ApprovalsNeeded: r.ApprovalsNeeded,
 		Decision:        toActItem(r.Decision),
 		Revocation:      toActItem(r.Revocation),
+		ReviewDue:       text(r.ReviewDue),
+		Review:          toActItem(r.Review),
+	}
+	for _, approval := range r.Approvals {
+		i.Approvals = append(i.Approvals, *toActItem(&approval))
 	}
 	if deadline := r.Deadline(); !deadline.IsZero() {
 		i.Open, i.Deadline = stillOpen, text(deadline)
@@ -136,6 +163,7 @@ func toActItem(act *request.Act) *actItem {
 	}
 	return &actItem{
 		Action: act.Action, By: act.By, At: text(act.At), Reason: act.Reason, Rule: act.Rule,
+		Because: act.Because,
 	}
 }
 
@@ -171,14 +199,21 @@ func fromItem(attributes values) (request.Request, error) {
 			RoleName:        stored.Target.RoleName,
 			DefaultDuration: duration(stored.Target.DefaultDuration),
 			MaxDuration:     duration(stored.Target.MaxDuration),
+			Connect:         stored.Target.Connect,
 		},
 		Requester:       stored.Requester,
 		Reason:          stored.Reason,
 		Duration:        duration(stored.Duration),
+		Extends:         stored.Extends,
+		BreakGlass:      stored.BreakGlass,
+		Terms:           stored.Terms,
+		Fingerprint:     stored.Fingerprint,
 		Workflow:        stored.Workflow,
 		LambdaConnector: stored.LambdaConnector,
 		Channel:         stored.Channel,
 		ApprovalTimeout: duration(stored.ApprovalTimeout),
+		BackupAfter:     duration(stored.BackupAfter),
+		BackupApprovers: stored.BackupApprovers,
 		State:           request.State(stored.State),
 		Version:         stored.Version,
 		CreatedAt:       p.time(stored.CreatedAt),
@@ -186,11 +221,18 @@ func fromItem(attributes values) (request.Request, error) {
 		GrantedAt:       p.time(stored.GrantedAt),
 		ExpiresAt:       p.time(stored.ExpiresAt),
 		DoneAt:          p.time(stored.DoneAt),
+		DatabaseUser:    stored.DatabaseUser,
 		Failure:         stored.Failure,
+		ApprovalsNeeded: stored.ApprovalsNeeded,
 		Decision:        p.act(stored.Decision),
 		Revocation:      p.act(stored.Revocation),
+		ReviewDue:       p.time(stored.ReviewDue),
+		Review:          p.act(stored.Review),
 		AskToken:        stored.AskToken,
 		HoldToken:       stored.HoldToken,
+	}
+	for _, approval := range stored.Approvals {
+		r.Approvals = append(r.Approvals, *p.act(&approval))
 	}
 	if p.err != nil {
 		return request.Request{}, fmt.Errorf("decoding the request %s: %w", stored.ID, p.err)
@@ -237,7 +279,7 @@ func (p *parser) act(stored *actItem) *request.Act {
 	}
 	return &request.Act{
 		Action: stored.Action, By: stored.By, At: p.time(stored.At), Reason: stored.Reason,
-		Rule: stored.Rule,
+		Rule: stored.Rule, Because: stored.Because,
 	}
 }
 

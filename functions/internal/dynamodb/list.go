@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,7 +25,7 @@ const filteredPage = 200
 // List reads a page of requests, newest first. The index follows the table by some
 // milliseconds, so a request may be missing from it for a moment.
 func (s *Store) List(ctx context.Context, q request.Query) (request.Page, error) {
-	start, err := startOf(q.Next)
+	start, err := startOf(q)
 	if err != nil {
 		return request.Page{}, err
 	}
@@ -43,13 +44,10 @@ func (s *Store) List(ctx context.Context, q request.Query) (request.Page, error)
 		// One more than asked for tells whether there is another page.
 		Limit: aws.Int32(int32(q.Limit) + 1),
 	}
-	if q.State != "" {
+	if q.Filters() {
 		// The filter works after the limit, so that a small one would make many queries.
 		input.Limit = aws.Int32(filteredPage)
-		input.FilterExpression = aws.String("#state = :state")
-		input.ExpressionAttributeNames["#state"] = "state"
-		input.ExpressionAttributeValues[":state"] =
-			&types.AttributeValueMemberS{Value: string(q.State)}
+		filter(input, q)
 	}
 	var page request.Page
 	for {
@@ -73,6 +71,50 @@ func (s *Store) List(ctx context.Context, q request.Query) (request.Page, error)
 			return page, nil
 		}
 		input.ExclusiveStartKey = answer.LastEvaluatedKey
+	}
+}
+
+// filter lets DynamoDB leave out what the query does not ask for. The range of the index is
+// narrowed by a moment, too: who held a role then had asked for it before.
+func filter(input *dynamodb.QueryInput, q request.Query) {
+	var conditions []string
+	put := func(name, text string) (placeholder, variable string) {
+		placeholder, variable = "#"+name, ":"+name
+		input.ExpressionAttributeNames[placeholder] = name
+		input.ExpressionAttributeValues[variable] = &types.AttributeValueMemberS{Value: text}
+		return placeholder, variable
+	}
+	equal := func(name, text string) {
+		if text != "" {
+			placeholder, variable := put(name, text)
+			conditions = append(conditions, placeholder+" = "+variable)
+		}
+	}
+	equal("state", string(q.State))
+	equal("flow", q.Flow)
+	equal("requester", q.Requester)
+	if q.Target != "" {
+		input.ExpressionAttributeNames["#target"] = "target"
+		input.ExpressionAttributeNames["#name"] = "name"
+		input.ExpressionAttributeValues[":target"] =
+			&types.AttributeValueMemberS{Value: q.Target}
+		conditions = append(conditions, "#target.#name = :target")
+	}
+	if !q.HeldAt.IsZero() {
+		created, at := put("created_at", text(q.HeldAt))
+		*input.KeyConditionExpression += " AND " + created + " <= " + at
+		input.ExpressionAttributeNames["#granted_at"] = "granted_at"
+		input.ExpressionAttributeNames["#done_at"] = "done_at"
+		// Their text sorts as time does.
+		conditions = append(conditions, "#granted_at <= "+at,
+			"(attribute_not_exists(#done_at) OR #done_at > "+at+")")
+	}
+	if q.Review {
+		input.ExpressionAttributeNames["#review_due"] = "review_due"
+		conditions = append(conditions, "attribute_exists(#review_due)")
+	}
+	if len(conditions) > 0 {
+		input.FilterExpression = aws.String(strings.Join(conditions, " AND "))
 	}
 }
 
@@ -119,15 +161,17 @@ func nextAfter(r request.Request) string {
 	return base64.RawURLEncoding.EncodeToString(encoded)
 }
 
-func startOf(next string) (values, error) {
-	if next == "" {
+func startOf(q request.Query) (values, error) {
+	if q.Next == "" {
 		return nil, nil
 	}
 	var at position
 	var p parser
-	decoded, err := base64.RawURLEncoding.DecodeString(next)
+	decoded, err := base64.RawURLEncoding.DecodeString(q.Next)
 	if err != nil || json.Unmarshal(decoded, &at) != nil || at.ID == "" || at.CreatedAt == "" ||
-		p.time(at.CreatedAt).IsZero() {
+		p.time(at.CreatedAt).IsZero() ||
+		// DynamoDB refuses a start outside of the range that it is to read.
+		!q.HeldAt.IsZero() && at.CreatedAt > text(q.HeldAt) {
 		return nil, request.ErrInvalidNext
 	}
 	start := key(at.ID, sortRequest)

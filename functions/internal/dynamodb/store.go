@@ -52,16 +52,17 @@ func key(id, sort string) values {
 	}
 }
 
-// Create writes a new request and its first record, both or neither.
-func (s *Store) Create(ctx context.Context, change request.Change) error {
-	item, err := attributevalue.MarshalMap(toItem(change.Request))
+// Create writes a new request with its records, all or nothing.
+func (s *Store) Create(ctx context.Context, changes ...request.Change) error {
+	last := changes[len(changes)-1].Request
+	item, err := attributevalue.MarshalMap(toItem(last))
 	if err != nil {
-		return fmt.Errorf("encoding the request %s: %w", change.Request.ID, err)
+		return fmt.Errorf("encoding the request %s: %w", last.ID, err)
 	}
-	for name, value := range key(change.Request.ID, sortRequest) {
+	for name, value := range key(last.ID, sortRequest) {
 		item[name] = value
 	}
-	return s.write(ctx, change, types.TransactWriteItem{Put: &types.Put{
+	return s.write(ctx, changes, types.TransactWriteItem{Put: &types.Put{
 		TableName:           &s.table,
 		Item:                item,
 		ConditionExpression: aws.String("attribute_not_exists(pk)"),
@@ -82,7 +83,7 @@ func (s *Store) Apply(ctx context.Context, change request.Change) error {
 	for name, value := range item {
 		update.set(name, value)
 	}
-	for _, name := range []string{"open", "deadline"} {
+	for _, name := range []string{"open", "deadline", "review_due"} {
 		if _, given := item[name]; !given {
 			update.remove(name)
 		}
@@ -90,7 +91,7 @@ func (s *Store) Apply(ctx context.Context, change request.Change) error {
 	update.require("state", &types.AttributeValueMemberS{Value: string(change.Record.From)})
 	update.require("version",
 		&types.AttributeValueMemberN{Value: strconv.Itoa(change.Request.Version - 1)})
-	return s.write(ctx, change, types.TransactWriteItem{Update: &types.Update{
+	return s.write(ctx, []request.Change{change}, types.TransactWriteItem{Update: &types.Update{
 		TableName:                 &s.table,
 		Key:                       key(change.Request.ID, sortRequest),
 		UpdateExpression:          aws.String(update.expression()),
@@ -100,25 +101,29 @@ func (s *Store) Apply(ctx context.Context, change request.Change) error {
 	}})
 }
 
-// write runs the transaction of a request's item and its audit record.
+// write runs the transaction of a request's item and its audit records.
 func (s *Store) write(
-	ctx context.Context, change request.Change, item types.TransactWriteItem,
+	ctx context.Context, changes []request.Change, item types.TransactWriteItem,
 ) error {
-	record, err := attributevalue.MarshalMap(toRecordItem(change))
-	if err != nil {
-		return fmt.Errorf("encoding a record of the request %s: %w", change.Request.ID, err)
+	id := changes[0].Request.ID
+	items := []types.TransactWriteItem{item}
+	for _, change := range changes {
+		record, err := attributevalue.MarshalMap(toRecordItem(change))
+		if err != nil {
+			return fmt.Errorf("encoding a record of the request %s: %w", id, err)
+		}
+		for name, value := range key(id, sortRecord(change.Record.Sequence)) {
+			record[name] = value
+		}
+		items = append(items, types.TransactWriteItem{Put: &types.Put{
+			TableName:           &s.table,
+			Item:                record,
+			ConditionExpression: aws.String("attribute_not_exists(pk)"),
+		}})
 	}
-	for name, value := range key(change.Request.ID, sortRecord(change.Record.Sequence)) {
-		record[name] = value
-	}
-	doing := "writing the request " + change.Request.ID
-	return retryContention(ctx, doing, func() error {
+	return retryContention(ctx, "writing the request "+id, func() error {
 		_, err := s.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
-			TransactItems: []types.TransactWriteItem{item, {Put: &types.Put{
-				TableName:           &s.table,
-				Item:                record,
-				ConditionExpression: aws.String("attribute_not_exists(pk)"),
-			}}},
+			TransactItems: items,
 		})
 		return err
 	})

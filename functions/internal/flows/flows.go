@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"sym-postgres-quickstart/functions/internal/request"
+	"sym-postgres-quickstart/functions/internal/rules"
 )
 
 // ConfigurationUnavailable says that Parameter Store could not be read. It may work later.
@@ -81,11 +82,16 @@ func (s *Store) read(ctx context.Context) ([]request.Flow, error) {
 
 // flowDocument is a flow as Terraform writes it, at "<flow>".
 type flowDocument struct {
-	Name                   string   `json:"name"`
-	Label                  string   `json:"label"`
-	StateMachineARN        string   `json:"state_machine_arn"`
-	LambdaConnectorARN     string   `json:"lambda_connector_arn"`
-	RequestChannel         string   `json:"request_channel"`
+	Name               string              `json:"name"`
+	Label              string              `json:"label"`
+	StateMachineARN    string              `json:"state_machine_arn"`
+	LambdaConnectorARN string              `json:"lambda_connector_arn"`
+	RequestChannel     string              `json:"request_channel"`
+	Connect            string              `json:"connect"`
+	Groups             map[string][]string `json:"groups"`
+
+	// These are the rules of targets that bring none of their own, as flows wrote them that
+	// were applied before targets had rules.
 	Approvers              []string `json:"approvers"`
 	AllowSelfApproval      bool     `json:"allow_self_approval"`
 	ApprovalTimeoutSeconds int64    `json:"approval_timeout_seconds"`
@@ -100,25 +106,27 @@ type targetDocument struct {
 		ARN      string `json:"arn"`
 		RoleName string `json:"role_name"`
 	} `json:"settings"`
-	DefaultDurationSeconds int64 `json:"default_duration_seconds"`
-	MaxDurationSeconds     int64 `json:"max_duration_seconds"`
+	DefaultDurationSeconds int64           `json:"default_duration_seconds"`
+	MaxDurationSeconds     int64           `json:"max_duration_seconds"`
+	Rules                  *rules.Document `json:"rules"`
 }
 
 // assemble puts flows together from the documents that describe them and their targets, and
 // says what is wrong with those it left out.
 func assemble(documents map[string]string) ([]request.Flow, []error) {
 	var errs []error
-	byName := map[string]*request.Flow{}
+	byName, read := map[string]*request.Flow{}, map[string]flowDocument{}
 	names := slices.Sorted(maps.Keys(documents))
 	for _, name := range names { // a flow sorts before its targets
 		flowName, targetName, isTarget := strings.Cut(name, "/targets/")
 		if !isTarget {
-			flow, err := readFlow(name, documents[name])
+			d, err := readFlow(name, documents[name])
 			if err != nil {
 				errs = append(errs, err)
 				continue
 			}
-			byName[name] = &flow
+			flow := d.flow()
+			byName[name], read[name] = &flow, d
 			continue
 		}
 		flow, known := byName[flowName]
@@ -126,12 +134,25 @@ func assemble(documents map[string]string) ([]request.Flow, []error) {
 			errs = append(errs, fmt.Errorf("the target %q belongs to no flow", name))
 			continue
 		}
-		target, err := readTarget(targetName, documents[name])
+		target, own, err := readTarget(targetName, documents[name])
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
+		target.Connect = read[flowName].Connect
 		flow.Targets = append(flow.Targets, target)
+		if own == nil {
+			inherited := read[flowName].rules()
+			own = &inherited
+		}
+		set, err := rules.Compile(*own)
+		if err != nil {
+			// The target stays, so that people are told what is wrong with it.
+			flow.Problems[target.Name] = err
+			errs = append(errs, fmt.Errorf("the rules of the target %q: %w", name, err))
+			continue
+		}
+		flow.TargetRules[target.Name] = set
 	}
 	var flows []request.Flow
 	for _, name := range names {
@@ -142,52 +163,74 @@ func assemble(documents map[string]string) ([]request.Flow, []error) {
 	return flows, errs
 }
 
-func readFlow(name, document string) (request.Flow, error) {
+func readFlow(name, document string) (flowDocument, error) {
 	var d flowDocument
 	if err := json.Unmarshal([]byte(document), &d); err != nil {
-		return request.Flow{}, fmt.Errorf("the flow %q is not JSON of a flow: %w", name, err)
+		return d, fmt.Errorf("the flow %q is not JSON of a flow: %w", name, err)
 	}
 	switch {
 	case d.Name != name:
-		return request.Flow{}, fmt.Errorf("the flow %q calls itself %q", name, d.Name)
+		return d, fmt.Errorf("the flow %q calls itself %q", name, d.Name)
 	case d.StateMachineARN == "" || d.LambdaConnectorARN == "":
-		return request.Flow{}, fmt.Errorf("the flow %q names no state_machine_arn or no "+
+		return d, fmt.Errorf("the flow %q names no state_machine_arn or no "+
 			"lambda_connector_arn", name)
 	case d.ApprovalTimeoutSeconds <= 0:
-		return request.Flow{}, fmt.Errorf("the flow %q has an approval_timeout_seconds of %d",
-			name, d.ApprovalTimeoutSeconds)
+		return d, fmt.Errorf("the flow %q has an approval_timeout_seconds of %d", name,
+			d.ApprovalTimeoutSeconds)
 	}
-	flow := request.Flow{
-		Name:              d.Name,
-		Label:             d.Label,
-		StateMachineARN:   d.StateMachineARN,
-		LambdaConnector:   d.LambdaConnectorARN,
-		RequestChannel:    d.RequestChannel,
-		AllowSelfApproval: d.AllowSelfApproval,
-		ApprovalTimeout:   time.Duration(d.ApprovalTimeoutSeconds) * time.Second,
-	}
-	for _, approver := range d.Approvers {
-		if approver = request.Email(strings.TrimSpace(approver)); approver != "" {
-			flow.Approvers = append(flow.Approvers, approver)
-		}
-	}
-	return flow, nil
+	return d, nil
 }
 
-func readTarget(name, document string) (request.Target, error) {
+// flow is the document without its targets.
+func (d flowDocument) flow() request.Flow {
+	flow := request.Flow{
+		Name:            d.Name,
+		Label:           d.Label,
+		StateMachineARN: d.StateMachineARN,
+		LambdaConnector: d.LambdaConnectorARN,
+		RequestChannel:  d.RequestChannel,
+		Groups:          map[string][]string{},
+		TargetRules:     map[string]*rules.Rules{},
+		Problems:        map[string]error{},
+	}
+	for group, members := range d.Groups {
+		flow.Groups[group] = addresses(members)
+	}
+	return flow
+}
+
+// rules are those of the flow's targets that bring none.
+func (d flowDocument) rules() rules.Document {
+	return rules.Document{
+		Approvers: addresses(d.Approvers), Approvals: 1, AllowSelfApproval: d.AllowSelfApproval,
+		ApprovalTimeoutSeconds: d.ApprovalTimeoutSeconds,
+	}
+}
+
+func addresses(list []string) []string {
+	var emails []string
+	for _, email := range list {
+		if email = request.Email(strings.TrimSpace(email)); email != "" {
+			emails = append(emails, email)
+		}
+	}
+	return emails
+}
+
+func readTarget(name, document string) (request.Target, *rules.Document, error) {
 	var d targetDocument
 	if err := json.Unmarshal([]byte(document), &d); err != nil {
-		return request.Target{}, fmt.Errorf("the target %q is not JSON of a target: %w", name, err)
+		return request.Target{}, nil, fmt.Errorf("the target %q is not JSON of a target: %w", name, err)
 	}
 	switch {
 	case d.Name != name:
-		return request.Target{}, fmt.Errorf("the target %q calls itself %q", name, d.Name)
+		return request.Target{}, nil, fmt.Errorf("the target %q calls itself %q", name, d.Name)
 	case d.Settings.ARN == "" || d.Settings.RoleName == "":
-		return request.Target{}, fmt.Errorf("the target %q has no settings.arn or no "+
+		return request.Target{}, nil, fmt.Errorf("the target %q has no settings.arn or no "+
 			"settings.role_name", name)
 	case d.MaxDurationSeconds <= 0 || d.DefaultDurationSeconds <= 0 ||
 		d.DefaultDurationSeconds > d.MaxDurationSeconds:
-		return request.Target{}, fmt.Errorf("the target %q has a default duration of %d seconds "+
+		return request.Target{}, nil, fmt.Errorf("the target %q has a default duration of %d seconds "+
 			"and a maximum of %d", name, d.DefaultDurationSeconds, d.MaxDurationSeconds)
 	}
 	return request.Target{
@@ -198,5 +241,5 @@ func readTarget(name, document string) (request.Target, error) {
 		RoleName:        d.Settings.RoleName,
 		DefaultDuration: time.Duration(d.DefaultDurationSeconds) * time.Second,
 		MaxDuration:     time.Duration(d.MaxDurationSeconds) * time.Second,
-	}, nil
+	}, d.Rules, nil
 }

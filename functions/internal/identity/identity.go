@@ -76,9 +76,6 @@ var (
 	// identityCenterRole is how IAM Identity Center names the roles that it makes for its
 	// permission sets. The name proves nothing; it spares the look at roles of other names.
 	identityCenterRole = regexp.MustCompile(`^AWSReservedSSO_[\w+=,.@-]+_[0-9a-f]{16}$`)
-
-	// address is what can be a person's address as STS lets it into a session name.
-	address = regexp.MustCompile(`^[\w+=,.-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)
 )
 
 // identityCenterPath is what the paths of those roles begin with. In some regions the region's
@@ -103,9 +100,9 @@ func New(account, table string, roles Roles) (*Callers, error) {
 			return nil, fmt.Errorf("the table of callers lists %q, which is not the ARN of a "+
 				"user, a role or a role's session", arn)
 		}
-		if !strings.Contains(email, "@") {
-			return nil, fmt.Errorf("the table of callers gives %q for %q, which is not an e-mail "+
-				"address", email, arn)
+		if !request.IsEmail(email) {
+			return nil, fmt.Errorf("the table of callers gives %+q for %q, which is not an e-mail "+
+				"address in letters from A to Z", email, arn)
 		}
 		if listed, twice := c.listed[p.key()]; twice && listed != request.Email(email) {
 			return nil, fmt.Errorf("the table of callers gives two addresses for %q", arn)
@@ -144,9 +141,9 @@ func (c *Callers) Person(ctx context.Context, caller Caller) (string, error) {
 		return "", refuse("The caller %s signed in through the IAM Identity Center of another "+
 			"account, which this Runtime does not trust to name people. Have the ARN added to the "+
 			"callers of the Runtime.", arn)
-	case !address.MatchString(p.session):
+	case !request.IsEmail(p.session):
 		return "", refuse("The caller %s signed in through IAM Identity Center with a user name "+
-			"that is not an e-mail address. Have the ARN added to the callers of the Runtime, "+
+			"that is not an e-mail address in letters from A to Z. Have the ARN added to the callers of the Runtime, "+
 			"with the address.", arn)
 	}
 	if err := c.prove(ctx, p.name, caller); err != nil {

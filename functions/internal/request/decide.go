@@ -3,84 +3,126 @@ package request
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
-// Approve lets a request be granted, if the person may and nobody has decided before.
+// Approve lets a request be granted, if the person may and nobody has decided before. Where the
+// rules want several approvals it is granted with the last one, and this returns the request as
+// it waits for the others.
 func (s *Service) Approve(ctx context.Context, person, id, reason string) (Request, error) {
-	return s.decide(ctx, person, id, reason, verdict{
-		action: ActionApprove, state: Approved, may: Flow.mayApprove,
+	return s.decide(ctx, person, id, reason, decision{
+		action: ActionApprove, state: Approved, may: s.mayApprove,
 	})
 }
 
 // Deny refuses a request, or withdraws it where the person is its requester.
 func (s *Service) Deny(ctx context.Context, person, id, reason string) (Request, error) {
-	return s.decide(ctx, person, id, reason, verdict{
-		action: ActionDeny, state: Denied, may: Flow.mayDeny,
+	return s.decide(ctx, person, id, reason, decision{
+		action: ActionDeny, state: Denied, may: s.mayDeny,
 	})
 }
 
-type verdict struct {
+type decision struct {
 	action string
 	state  State
-	may    func(Flow, Request, string) (rule string, err error)
+	may    func(context.Context, Flow, Request, string) (permission, error)
 }
 
 // decide writes a decision and tells the workflow.
 //
 // The same decision by the same person is no conflict but a repetition: it changes nothing,
 // and the workflow is told once more, in case it was not reached the first time.
-func (s *Service) decide(ctx context.Context, person, id, reason string, v verdict) (
+func (s *Service) decide(ctx context.Context, person, id, reason string, d decision) (
 	Request, error,
 ) {
 	reason, err := checkReason(reason)
 	if err != nil {
 		return Request{}, err
 	}
-	r, err := s.get(ctx, id)
-	if err != nil {
-		return Request{}, err
-	}
-	if r.decidedAs(v.action, person) {
-		return s.tellDecision(ctx, r, true)
-	}
-	flow, err := s.flowOf(ctx, r)
-	if err != nil {
-		return Request{}, err
-	}
-	rule, err := v.may(flow, r, person)
-	if err != nil {
-		return Request{}, err
-	}
-	if r.State != Requested {
-		return Request{}, alreadyDecided(r)
-	}
-	if v.state == Approved && s.now().After(r.DecideBy().Add(lateDecision)) {
-		return Request{}, s.tooLate(ctx, r)
-	}
-
-	err = s.Store.Apply(ctx, r.Change(v.state, Act{
-		Action: v.action, By: person, At: s.now(), Reason: reason, Rule: rule,
-	}))
-	if err != nil && !errors.Is(err, ErrConflict) {
-		return Request{}, err
-	}
-	conflict := err != nil
-	// Read again, after the write: this is where the token is found that the workflow may have
-	// left in between, see deliver.
-	if r, err = s.get(ctx, id); err != nil {
-		return Request{}, err
-	}
-	if conflict {
-		// The other writer may have been this same person, clicking twice.
-		if r.decidedAs(v.action, person) {
+	for range races {
+		r, err := s.get(ctx, id)
+		if err != nil {
+			return Request{}, err
+		}
+		if r.decidedAs(d.action, person) {
 			return s.tellDecision(ctx, r, true)
 		}
-		return Request{}, alreadyDecided(r)
+		flow, err := s.flowOf(ctx, r)
+		if err != nil {
+			return Request{}, err
+		}
+		by, err := d.may(ctx, flow, r, person)
+		if err != nil {
+			return Request{}, err
+		}
+		if r.State != Requested {
+			return Request{}, alreadyDecided(r)
+		}
+		if d.state == Approved && s.now().After(r.DecideBy().Add(lateDecision)) {
+			return Request{}, s.tooLate(ctx, r)
+		}
+		act := Act{
+			Action: d.action, By: person, At: s.now(), Reason: reason, Rule: by.rule,
+			Because: by.because,
+		}
+		change := r.Change(d.state, act)
+		if d.state == Approved {
+			missing := s.missing(ctx, flow, r, person)
+			if missing > 0 && r.approvedBy(person) {
+				return r, nil // a repetition, and others are still asked
+			}
+			if missing > 0 {
+				change = r.Note(act)
+			}
+			change.Request.ApprovalsNeeded = len(change.Request.Approvals) + missing
+		}
+
+		err = s.Store.Apply(ctx, change)
+		if err != nil && !errors.Is(err, ErrConflict) {
+			return Request{}, err
+		}
+		if err != nil {
+			// Another approval, another decision, or this same person, clicking twice: look again.
+			continue
+		}
+		s.Log.InfoContext(ctx, "request decided", "request_id", id, "action", d.action,
+			"by", person, "rule", by.rule, "state", change.Request.State)
+		if change.Request.State == Requested {
+			return change.Request, nil
+		}
+		// Read again, after the write: this is where the token is found that the workflow may
+		// have left in between, see deliver.
+		if r, err = s.get(ctx, id); err != nil {
+			return Request{}, err
+		}
+		return s.tellDecision(ctx, r, false)
 	}
-	s.Log.InfoContext(ctx, "request decided", "request_id", id, "action", v.action,
-		"by", person, "rule", rule)
-	return s.tellDecision(ctx, r, false)
+	return Request{}, errRaces
+}
+
+// missing is how many approvals are still needed once this person's is there. Those that were
+// given before count as long as who gave them may still approve.
+func (s *Service) missing(ctx context.Context, f Flow, r Request, person string) int {
+	needed := 1
+	if set := f.Rules(r.Target.Name); set != nil {
+		needed = max(1, set.Document().Approvals)
+	}
+	given := 1
+	for _, approval := range r.Approvals {
+		if approval.By == person {
+			continue
+		}
+		if _, err := s.mayApprove(ctx, f, r, approval.By); err == nil {
+			given++
+		}
+	}
+	return max(0, needed-given)
+}
+
+// approvedBy tells whether this person's approval is among those that were given.
+func (r Request) approvedBy(person string) bool {
+	return slices.ContainsFunc(r.Approvals, func(a Act) bool { return a.By == person })
 }
 
 // lateDecision is how long after its deadline a request can still be approved: the workflow's

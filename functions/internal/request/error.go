@@ -27,6 +27,24 @@ const (
 	InvalidState       Code = "invalid_state"
 	InvalidLimit       Code = "invalid_limit"
 	InvalidNext        Code = "invalid_next"
+	InvalidTime        Code = "invalid_time"
+
+	// DeniedByRule says that a rule of the flow denies the request outright.
+	DeniedByRule Code = "denied_by_rule"
+	// NotARequester says that the flow's rules do not let this person ask.
+	NotARequester Code = "not_a_requester"
+	// BreakGlassNotAllowed says that the rules do not let this person break the glass.
+	BreakGlassNotAllowed Code = "break_glass_not_allowed"
+	// FlowMisconfigured says that the rules of the target cannot be used.
+	FlowMisconfigured Code = "flow_misconfigured"
+	// InvalidKey says that an idempotency key cannot be used.
+	InvalidKey Code = "invalid_idempotency_key"
+	// KeyReused says that an idempotency key came with another content before.
+	KeyReused Code = "idempotency_key_reused"
+	// NotYours says that only the requester may do this.
+	NotYours Code = "not_your_request"
+	// NothingToReview says that the request is no break-glass that waits for its review.
+	NothingToReview Code = "nothing_to_review"
 
 	// WorkflowNotStarted says that a request failed at its very beginning.
 	WorkflowNotStarted Code = "workflow_not_started"

@@ -4,19 +4,39 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"sym-postgres-quickstart/functions/internal/rules"
 )
 
 // Flow is what can be asked for in one place, and who decides about it.
 type Flow struct {
-	Name              string
-	Label             string
-	StateMachineARN   string
-	LambdaConnector   string // the ARN of the role that may invoke the targets' functions
-	RequestChannel    string
-	Approvers         []string // e-mail addresses, see [Email]
-	AllowSelfApproval bool
-	ApprovalTimeout   time.Duration
-	Targets           []Target
+	Name            string
+	Label           string
+	StateMachineARN string
+	LambdaConnector string // the ARN of the role that may invoke the targets' functions
+	RequestChannel  string
+	Groups          map[string][]string // people by what the rules call them; e-mail addresses
+	Targets         []Target
+
+	// TargetRules has each target's rules by the target's name. A target without rules is one
+	// whose rules do not compile: Problems says why, and nobody can ask for it or approve it.
+	TargetRules map[string]*rules.Rules
+	Problems    map[string]error
+}
+
+// Rules returns the rules of a target; nil where the target is gone or its rules do not compile.
+func (f Flow) Rules(target string) *rules.Rules { return f.TargetRules[target] }
+
+// person is somebody as the rules see them.
+func (f Flow) person(email string) rules.Person {
+	p := rules.Person{Email: email, Groups: []string{}}
+	for name, members := range f.Groups {
+		if slices.Contains(members, email) {
+			p.Groups = append(p.Groups, name)
+		}
+	}
+	slices.Sort(p.Groups)
+	return p
 }
 
 // Target is one role that a flow gives access to.
@@ -28,6 +48,9 @@ type Target struct {
 	RoleName        string
 	DefaultDuration time.Duration
 	MaxDuration     time.Duration
+	// Connect is how people connect with what they were granted, as libpq's connection string
+	// without the user. It may be empty.
+	Connect string
 }
 
 // find returns the target with that name, or the only one with that role.

@@ -39,6 +39,7 @@ func (s *Service) List(ctx context.Context, q Query) (Page, error) {
 		return Page{}, fail(InvalidLimit, "The limit has to be a whole number from 1 to %d.",
 			MaxLimit)
 	}
+	q.Requester = Email(q.Requester)
 	page, err := s.Store.List(ctx, q)
 	if errors.Is(err, ErrInvalidNext) {
 		return Page{}, fail(InvalidNext, "The value of next did not come from a list before. "+

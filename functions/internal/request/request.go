@@ -4,6 +4,7 @@
 package request
 
 import (
+	"slices"
 	"time"
 )
 
@@ -45,13 +46,20 @@ const (
 	RuleRefused         = "refused"          // the target's function will never grant it
 	RuleRevoked         = "revoked"          // the target's function has taken the role away
 	RuleWorkflowFailure = "workflow_failure" // the workflow could not do its part
+	RuleReviewDue       = "review_due"       // nobody has reviewed a break-glass yet
 )
 
 // NobodyDecided is the reason of [RuleApprovalTimeout].
 const NobodyDecided = "Nobody decided in the time that the flow gives."
 
-// ByWorkflow stands in an audit record where no person did it.
-const ByWorkflow = "workflow"
+// What stands in an audit record where no person did it.
+const (
+	ByWorkflow = "workflow"
+	ByRules    = "rules" // what the flow's rules decided by themselves
+)
+
+// ReviewEvery is how often a break-glass that nobody has reviewed is brought to mind.
+const ReviewEvery = 24 * time.Hour
 
 // Request is one person's request for one role.
 //
@@ -59,38 +67,51 @@ const ByWorkflow = "workflow"
 // approved is what gets granted, and what was granted can be taken away, even if the flow is
 // changed or removed meanwhile. Who may decide is read from the configuration at that moment.
 type Request struct {
-	ID        string
-	Flow      string
-	Target    Target
-	Requester string // an e-mail address, see [Email]
-	Reason    string
-	Duration  time.Duration // whole seconds
+	ID         string
+	Flow       string
+	Target     Target
+	Requester  string // an e-mail address, see [Email]
+	Reason     string
+	Duration   time.Duration // whole seconds
+	Extends    string        // the id of the request whose access this one prolongs
+	BreakGlass bool          // asked for without waiting for anybody, to be reviewed afterwards
+	Terms      string        // the rules that applied when it was asked for, in a sentence
+	// Fingerprint is of what was asked for, where that came with an idempotency key.
+	Fingerprint string
 
 	Workflow        string // the ARN of the flow's state machine
 	LambdaConnector string // the ARN of the role that may invoke the target's function
 	Channel         string // where the flow posts its requests
 	ApprovalTimeout time.Duration
+	BackupAfter     time.Duration // when back-up approvers are asked as well; zero for never
+	BackupApprovers []string      // as they were when it was asked for; e-mail addresses
 	State           State
-	Version         int // 1 after its creation, one more with every transition
+	Version         int // 1 after its creation, one more with every record
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
 	GrantedAt       time.Time // zero until it is active
 	ExpiresAt       time.Time // zero until it is active
 	DoneAt          time.Time // zero until it is done
+	DatabaseUser    string    // who holds the role in the database; empty until it is active
 	Failure         string    // a sentence for the requester, in the state failed
-	Decision        *Act      // who approved or denied it, or that nobody did
+	Approvals       []Act     // those that were given so far; the last one is the Decision
+	ApprovalsNeeded int       // how many it takes, as of the last look at the rules
+	Decision        *Act      // who or what approved or denied it, or that nobody did
 	Revocation      *Act      // who or what ended it
+	ReviewDue       time.Time // when a break-glass is brought to mind; zero where none is due
+	Review          *Act      // who reviewed a break-glass
 	AskToken        string    // answers the workflow's wait for a decision
 	HoldToken       string    // answers the workflow's wait for the end
 }
 
 // Act is what somebody did to a request.
 type Act struct {
-	Action string // one of the Action constants
-	By     string // an e-mail address, or ByWorkflow
-	At     time.Time
-	Reason string
-	Rule   string // one of the Rule constants
+	Action  string // one of the Action constants
+	By      string // an e-mail address, ByWorkflow or ByRules
+	At      time.Time
+	Reason  string
+	Rule    string // one of the Rule constants, or a rule of the flow by its name
+	Because string // why that rule matched; empty where the rule says it all
 }
 
 // The actions that take a request from one state to the next.
@@ -103,9 +124,12 @@ const (
 	ActionFail    = "fail"
 	ActionRevoke  = "revoke"
 	ActionEnd     = "end"
+	ActionReview  = "review"
+	ActionRemind  = "remind"
 )
 
-// Record is the audit record of one transition: who, what, when, why, and by which rule.
+// Record is the audit record of one transition: who, what, when, why, and by which rule. What
+// changes no state has From and To alike: one approval of several, a review, a reminder.
 type Record struct {
 	Sequence int // the request's version after the transition
 	Act
@@ -123,9 +147,26 @@ type Change struct {
 // DecideBy is until when the request can be decided.
 func (r Request) DecideBy() time.Time { return r.CreatedAt.Add(r.ApprovalTimeout) }
 
+// BackupFrom is from when on back-up approvers may decide; zero where there are none.
+func (r Request) BackupFrom() time.Time {
+	if r.BackupAfter <= 0 || len(r.BackupApprovers) == 0 {
+		return time.Time{}
+	}
+	return r.CreatedAt.Add(r.BackupAfter)
+}
+
+// Ended tells whether no access is left of the request, and none will come.
+func (r Request) Ended() bool { return len(transitions[r.State]) == 0 }
+
+// HeldAt tells whether the role was granted by this request at a time.
+func (r Request) HeldAt(t time.Time) bool {
+	return !r.GrantedAt.IsZero() && !r.GrantedAt.After(t) &&
+		(r.DoneAt.IsZero() || r.DoneAt.After(t))
+}
+
 // Deadline is when the request's workflow should have taken it out of its state; zero where
-// it has come to an end. What is still open after that is either late, with its workflow at
-// work, or has no workflow any more.
+// it has come to an end and no review is due. What is still open after that is either late,
+// with its workflow at work, or has no workflow any more.
 func (r Request) Deadline() time.Time {
 	switch r.State {
 	case Requested, Approved:
@@ -135,7 +176,7 @@ func (r Request) Deadline() time.Time {
 	case Revoking:
 		return r.UpdatedAt // at once
 	default:
-		return time.Time{}
+		return r.ReviewDue
 	}
 }
 
@@ -150,7 +191,10 @@ func (r Request) Change(to State, act Act) Change {
 	r.Version++
 	r.UpdatedAt = act.At
 	switch to {
-	case Approved, Denied, Expired:
+	case Approved:
+		r.Decision = &act
+		r.Approvals = append(slices.Clone(r.Approvals), act)
+	case Denied, Expired:
 		r.Decision = &act
 	case Active:
 		r.GrantedAt = act.At
@@ -164,6 +208,24 @@ func (r Request) Change(to State, act Act) Change {
 	return Change{
 		Request: r,
 		Record:  Record{Sequence: r.Version, Act: act, From: from, To: to},
+	}
+}
+
+// Note prepares a record that changes no state.
+func (r Request) Note(act Act) Change {
+	r.Version++
+	r.UpdatedAt = act.At
+	switch act.Action {
+	case ActionApprove:
+		r.Approvals = append(slices.Clone(r.Approvals), act)
+	case ActionReview:
+		r.Review, r.ReviewDue = &act, time.Time{}
+	case ActionRemind:
+		r.ReviewDue = act.At.Add(ReviewEvery)
+	}
+	return Change{
+		Request: r,
+		Record:  Record{Sequence: r.Version, Act: act, From: r.State, To: r.State},
 	}
 }
 
@@ -184,16 +246,4 @@ func (s State) Known() bool {
 		}
 	}
 	return false
-}
-
-// Email brings an e-mail address into the form in which addresses are compared. Only ASCII is
-// folded: Unicode's folding makes a Kelvin sign a k, and with it two people one.
-func Email(address string) string {
-	folded := []byte(address)
-	for i, c := range folded {
-		if 'A' <= c && c <= 'Z' {
-			folded[i] = c + 'a' - 'A'
-		}
-	}
-	return string(folded)
 }

@@ -18,25 +18,25 @@ func (s *Service) Revoke(ctx context.Context, person, id, reason string) (Reques
 	if err != nil {
 		return Request{}, err
 	}
-	rule := RuleRequester
+	by := permission{rule: RuleRequester}
 	// The requester's right does not hang on the configuration being readable.
 	if person != r.Requester {
 		flow, err := s.flowOf(ctx, r)
 		if err != nil {
 			return Request{}, err
 		}
-		if rule, err = flow.mayRevoke(r, person); err != nil {
+		if by, err = s.mayRevoke(flow, r, person); err != nil {
 			return Request{}, err
 		}
 	}
 	if r.State == Active {
 		err := s.Store.Apply(ctx, r.Change(Revoking, Act{
-			Action: ActionRevoke, By: person, At: s.now(), Reason: reason, Rule: rule,
+			Action: ActionRevoke, By: person, At: s.now(), Reason: reason, Rule: by.rule,
 		}))
 		switch {
 		case err == nil:
 			s.Log.InfoContext(ctx, "request revoked", "request_id", id, "by", person,
-				"rule", rule)
+				"rule", by.rule)
 		case !errors.Is(err, ErrConflict): // what somebody else wrote is looked at below
 			return Request{}, err
 		}

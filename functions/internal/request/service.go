@@ -10,8 +10,10 @@ import (
 
 // Store keeps requests and their audit records.
 type Store interface {
-	// Create writes a new request and its first record.
-	Create(context.Context, Change) error
+	// Create writes a new request with its records: one change, or several that follow each
+	// other, of which the last one is the request. All or nothing; [ErrConflict] if there is a
+	// request with that id.
+	Create(context.Context, ...Change) error
 
 	// Get reads a request as it is now, with the tokens of its workflow; [ErrNotFound] if
 	// there is none.
@@ -28,11 +30,32 @@ type Store interface {
 	List(context.Context, Query) (Page, error)
 }
 
-// Query says which requests to list.
+// Query says which requests to list: those that fit everything that is given.
 type Query struct {
-	State State  // empty for all
-	Limit int    // at most so many
-	Next  string // from the page before, empty for the first
+	State     State
+	Flow      string
+	Target    string
+	Requester string    // an e-mail address, see [Email]
+	HeldAt    time.Time // whose role was granted at that moment, see [Request.HeldAt]
+	Review    bool      // broken glass that nobody has reviewed
+	Limit     int       // at most so many
+	Next      string    // from the page before, empty for the first
+}
+
+// Filters tells whether the query leaves anything out.
+func (q Query) Filters() bool {
+	return q.State != "" || q.Flow != "" || q.Target != "" || q.Requester != "" ||
+		!q.HeldAt.IsZero() || q.Review
+}
+
+// Fits tells whether a request is one of those that the query asks for.
+func (q Query) Fits(r Request) bool {
+	return (q.State == "" || q.State == r.State) &&
+		(q.Flow == "" || q.Flow == r.Flow) &&
+		(q.Target == "" || q.Target == r.Target.Name) &&
+		(q.Requester == "" || q.Requester == r.Requester) &&
+		(q.HeldAt.IsZero() || r.HeldAt(q.HeldAt)) &&
+		(!q.Review || !r.ReviewDue.IsZero())
 }
 
 // Page is a part of a list.
@@ -83,6 +106,23 @@ type Service struct {
 	Now       func() time.Time
 	NewID     func() string
 	Log       *slog.Logger
+
+	// Report tells a human of what needs one. Nil is nobody: it is logged then.
+	Report func(context.Context, Trouble)
+}
+
+// Trouble is something that needs a human: what failed, for whom, and what to do.
+type Trouble struct {
+	What, Whom, Do string
+	RequestID      string // empty where it is about none
+}
+
+func (s *Service) report(ctx context.Context, t Trouble) {
+	s.Log.ErrorContext(ctx, "this needs a human", "what", t.What, "whom", t.Whom, "do", t.Do,
+		"request_id", t.RequestID)
+	if s.Report != nil {
+		s.Report(ctx, t)
+	}
 }
 
 // now is the time as it is stored: in UTC, to the millisecond.

@@ -14,35 +14,101 @@ const MaxReason = 1000
 
 // Submission is what a person asks for.
 type Submission struct {
-	Flow     string
-	Target   string // a target's name, or its role's
-	Reason   string
-	Duration *time.Duration // nil for the target's default
+	Flow       string
+	Target     string // a target's name, or its role's
+	Reason     string
+	Duration   *time.Duration // nil for the target's default
+	BreakGlass bool
+
+	// Key makes the submission one, however often it is sent: the same person's second
+	// submission with the same key is the first one. Empty for none.
+	Key string
+
+	extends string
 }
 
-// Submit checks what a person asks for, writes it down and starts its workflow. Where that
-// cannot be started the request is marked as failed: nobody could act on its approval.
+// Check tells what [Service.Submit] would refuse, and writes nothing.
+func (s *Service) Check(ctx context.Context, person string, sub Submission) error {
+	r, v, err := s.assess(ctx, person, sub)
+	if err == nil && v.state == Denied {
+		return deniedByRule(r.Change(Denied, v.act).Request)
+	}
+	return err
+}
+
+// Submit checks what a person asks for, writes it down with what the rules say at once, and
+// starts its workflow. Where that cannot be started the request is marked as failed: nobody
+// could act on its approval. What a rule denies is written down, too, and refused with
+// [DeniedByRule].
 func (s *Service) Submit(ctx context.Context, person string, sub Submission) (Request, error) {
-	r, err := s.check(ctx, sub)
+	id, err := s.newID(person, sub)
 	if err != nil {
 		return Request{}, err
 	}
-	r.ID, r.Requester = s.NewID(), person
-	r.State, r.Version = Requested, 1
-	r.CreatedAt = s.now()
-	r.UpdatedAt = r.CreatedAt
-	first := Record{Sequence: 1, To: Requested, Act: Act{
-		Action: ActionSubmit, By: person, At: r.CreatedAt, Reason: r.Reason, Rule: RuleRequester,
-	}}
-	if err := s.Store.Create(ctx, Change{Request: r, Record: first}); err != nil {
+	if sub.Key != "" {
+		r, err := s.Store.Get(ctx, id)
+		if !errors.Is(err, ErrNotFound) {
+			return s.repeated(ctx, r, sub, err)
+		}
+	}
+	r, v, err := s.assess(ctx, person, sub)
+	if err != nil {
 		return Request{}, err
+	}
+	r.ID = id
+	changes := []Change{{Request: r, Record: Record{Sequence: 1, To: Requested, Act: Act{
+		Action: ActionSubmit, By: person, At: r.CreatedAt, Reason: r.Reason, Rule: RuleRequester,
+	}}}}
+	if v.state != Requested {
+		changes = append(changes, r.Change(v.state, v.act))
+		r = changes[1].Request
+	}
+	switch err := s.Store.Create(ctx, changes...); {
+	case errors.Is(err, ErrConflict) && sub.Key != "":
+		// The same submission, a moment ago.
+		r, err := s.Store.Get(ctx, id)
+		return s.repeated(ctx, r, sub, err)
+	case err != nil:
+		return Request{}, err
+	}
+	s.Log.InfoContext(ctx, "request submitted", "request_id", r.ID, "requester", person,
+		"flow", r.Flow, "target", r.Target.Name, "duration", r.Duration.String(),
+		"state", r.State, "rule", v.act.Rule)
+	return s.begin(ctx, r)
+}
+
+// begin starts the workflow of a request that was written, unless a rule has denied it.
+func (s *Service) begin(ctx context.Context, r Request) (Request, error) {
+	if r.State == Denied {
+		return Request{}, deniedByRule(r)
 	}
 	if err := s.Workflows.Start(ctx, r); err != nil {
 		return Request{}, s.neverStarted(ctx, r, err)
 	}
-	s.Log.InfoContext(ctx, "request submitted", "request_id", r.ID, "requester", person,
-		"flow", r.Flow, "target", r.Target.Name, "duration", r.Duration.String())
 	return r, nil
+}
+
+// repeated answers a submission that has been made before. Its workflow is started once more
+// where it may not have been: the first try may have ended in between.
+func (s *Service) repeated(ctx context.Context, r Request, sub Submission, err error) (
+	Request, error,
+) {
+	switch {
+	case err != nil:
+		return Request{}, err
+	case r.Fingerprint != sub.fingerprint():
+		return Request{}, fail(KeyReused, "The idempotency key was used before, for the request "+
+			"%s, which asks for something else. Send another key with another request.", r.ID)
+	case r.Decision != nil && r.Decision.By == ByRules && r.State == Denied:
+		return Request{}, deniedByRule(r)
+	case r.State != Requested && r.State != Approved:
+		return r, nil
+	}
+	err = s.Workflows.Start(ctx, r)
+	if err == nil || errors.Is(err, ErrWorkflowEnded) {
+		return r, nil
+	}
+	return Request{}, s.neverStarted(ctx, r, err)
 }
 
 // neverStarted marks a request as failed whose workflow could not be started. Should it have
@@ -65,46 +131,96 @@ func (s *Service) neverStarted(ctx context.Context, r Request, cause error) erro
 		"moment; if it fails again, tell whoever maintains the flow %s.", r.ID, quote(r.Flow))
 }
 
-// check turns a submission into a request, or says what is wrong with it.
-func (s *Service) check(ctx context.Context, sub Submission) (Request, error) {
+// assess turns a submission into a request, without an id, and asks the rules about it; or says
+// what is wrong with it.
+func (s *Service) assess(ctx context.Context, person string, sub Submission) (
+	Request, verdict, error,
+) {
+	flow, target, err := s.find(ctx, sub)
+	if err != nil {
+		return Request{}, verdict{}, err
+	}
+	reason, err := checkReason(sub.Reason)
+	if err != nil {
+		return Request{}, verdict{}, err
+	}
+	if reason == "" {
+		return Request{}, verdict{}, fail(MissingReason, "The request gives no reason. Say in a "+
+			"sentence what you need the access for: the approver decides by it.")
+	}
+	set := flow.Rules(target.Name)
+	if set == nil {
+		problem := flow.Problems[target.Name]
+		if problem == nil {
+			problem = errNoRules
+		}
+		return Request{}, verdict{}, s.misconfigured(ctx, flow, target.Name, person, problem)
+	}
+	d := set.Document()
+	if sub.BreakGlass && d.BreakGlass != nil && d.BreakGlass.MaxDurationSeconds > 0 {
+		target.limit(time.Duration(d.BreakGlass.MaxDurationSeconds) * time.Second)
+	}
+	duration, err := checkDuration(sub.Duration, target)
+	if err != nil {
+		return Request{}, verdict{}, err
+	}
+	now := s.now()
+	r := Request{
+		Flow:            flow.Name,
+		Target:          target,
+		Requester:       person,
+		Reason:          reason,
+		Duration:        duration,
+		Extends:         sub.extends,
+		BreakGlass:      sub.BreakGlass,
+		Terms:           set.Summary(),
+		Workflow:        flow.StateMachineARN,
+		LambdaConnector: flow.LambdaConnector,
+		Channel:         flow.RequestChannel,
+		ApprovalTimeout: time.Duration(d.ApprovalTimeoutSeconds) * time.Second,
+		BackupAfter:     time.Duration(d.BackupAfterSeconds) * time.Second,
+		BackupApprovers: d.BackupApprovers,
+		ApprovalsNeeded: max(1, d.Approvals),
+		State:           Requested,
+		Version:         1,
+		CreatedAt:       now,
+		UpdatedAt:       now,
+	}
+	if sub.Key != "" {
+		r.Fingerprint = sub.fingerprint()
+	}
+	if sub.BreakGlass {
+		r.ReviewDue = now.Add(ReviewEvery)
+	}
+	v, err := s.judge(ctx, flow, set, r)
+	if v.state == Denied {
+		r.ReviewDue = time.Time{}
+	}
+	return r, v, err
+}
+
+// find reads the flow and the target that a submission names.
+func (s *Service) find(ctx context.Context, sub Submission) (Flow, Target, error) {
 	flows, err := s.Flows.Flows(ctx)
 	if err != nil {
-		return Request{}, err
+		return Flow{}, Target{}, err
 	}
 	if sub.Flow == "" {
-		return Request{}, fail(MissingField, "The field \"flow\" is missing or empty: the "+
+		return Flow{}, Target{}, fail(MissingField, "The field \"flow\" is missing or empty: the "+
 			"request names no flow. %s", flowChoices(flows))
 	}
 	flow, err := findFlow(flows, sub.Flow)
 	if err != nil {
-		return Request{}, err
+		return Flow{}, Target{}, err
 	}
 	target, err := flow.find(sub.Target)
-	if err != nil {
-		return Request{}, err
-	}
-	reason, err := checkReason(sub.Reason)
-	if err != nil {
-		return Request{}, err
-	}
-	if reason == "" {
-		return Request{}, fail(MissingReason, "The request gives no reason. Say in a sentence "+
-			"what you need the access for: the approver decides by it.")
-	}
-	duration, err := checkDuration(sub.Duration, target)
-	if err != nil {
-		return Request{}, err
-	}
-	return Request{
-		Flow:            flow.Name,
-		Target:          target,
-		Reason:          reason,
-		Duration:        duration,
-		Workflow:        flow.StateMachineARN,
-		LambdaConnector: flow.LambdaConnector,
-		Channel:         flow.RequestChannel,
-		ApprovalTimeout: flow.ApprovalTimeout,
-	}, nil
+	return flow, target, err
+}
+
+// limit shortens what the target can be had for.
+func (t *Target) limit(most time.Duration) {
+	t.MaxDuration = min(t.MaxDuration, most)
+	t.DefaultDuration = min(t.DefaultDuration, most)
 }
 
 // checkReason trims a reason and refuses what could not be shown or stored: PostgreSQL's text

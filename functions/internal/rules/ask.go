@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"sym-postgres-quickstart/functions/internal/email"
 )
 
 // The names of the rules that are not named in the document.
@@ -17,8 +19,7 @@ const (
 	RuleBreakGlass      = "break_glass"
 )
 
-// Person is somebody as the rules see them. The address is in the form in which addresses are
-// compared.
+// Person is somebody as the rules see them.
 type Person struct {
 	Email  string
 	Groups []string
@@ -55,12 +56,13 @@ func (in Input) values() map[string]any {
 		"request.duration":    in.Duration,
 		"request.extension":   in.Extension,
 		"request.break_glass": in.BreakGlass,
-		"requester.email":     in.Requester.Email,
+		"requester.email":     email.Fold(in.Requester.Email),
 		"requester.groups":    groups(in.Requester),
 		"now":                 in.Now.UTC(),
 	}
 }
 
+// groups is never nil, which would be another type.
 func groups(p Person) []string {
 	if p.Groups == nil {
 		return []string{}
@@ -100,16 +102,24 @@ func (r *Rules) ApprovedAtOnce(ctx context.Context, in Input) (m Match, ok bool,
 // MayRequest tells whether somebody may ask for what they ask for, and by which rule they may
 // or may not.
 func (r *Rules) MayRequest(ctx context.Context, in Input) (Match, bool) {
-	m := Match{Rule: RuleRequesters, Because: "everybody who is known here may ask"}
-	if len(r.document.Requesters) > 0 {
-		if !slices.Contains(r.document.Requesters, in.Requester.Email) {
-			m.Because = in.Requester.Email + " is not one of those who may ask"
-			return m, false
-		}
-		m.Because = in.Requester.Email + " is one of those who may ask"
+	m := Match{Rule: RuleRequesters}
+	switch who := in.Requester.Email; {
+	case !email.Valid(who):
+		m.Because = show(who) + " is not an e-mail address that anybody here can have"
+		return m, false
+	case len(r.document.Requesters) == 0:
+		m.Because = "everybody who is known here may ask"
+	case !on(r.document.Requesters, who):
+		m.Because = who + " is not one of those who may ask"
+		return m, false
+	default:
+		m.Because = who + " is one of those who may ask"
 	}
 	return r.also(ctx, m, r.requestWhen, in.values())
 }
+
+// on tells whether somebody is on a list.
+func on(list []string, who string) bool { return slices.Contains(list, email.Fold(who)) }
 
 // also adds a condition to a list that somebody is on.
 func (r *Rules) also(ctx context.Context, list Match, c *condition, values map[string]any) (
@@ -135,9 +145,9 @@ func (r *Rules) MayApprove(ctx context.Context, in Input, approver Person, creat
 	var m Match
 	from := created.Add(time.Duration(r.document.BackupAfterSeconds) * time.Second)
 	switch {
-	case slices.Contains(r.document.Approvers, approver.Email):
+	case on(r.document.Approvers, approver.Email):
 		m = Match{Rule: RuleApprovers, Because: approver.Email + " is an approver"}
-	case !slices.Contains(r.document.BackupApprovers, approver.Email):
+	case !on(r.document.BackupApprovers, approver.Email):
 		return Match{Rule: RuleApprovers, Because: approver.Email + " is not an approver"}, false
 	case in.Now.Before(from):
 		return Match{Rule: RuleBackupApprovers, Because: fmt.Sprintf("%s is a back-up approver, "+
@@ -147,7 +157,7 @@ func (r *Rules) MayApprove(ctx context.Context, in Input, approver Person, creat
 			"whose time came at %s", approver.Email, from.UTC().Format(time.RFC3339))}
 	}
 	values := in.values()
-	values["approver.email"] = approver.Email
+	values["approver.email"] = email.Fold(approver.Email)
 	values["approver.groups"] = groups(approver)
 	return r.also(ctx, m, r.approveWhen, values)
 }
@@ -160,7 +170,7 @@ func (r *Rules) MayBreakGlass(ctx context.Context, in Input) (Match, bool) {
 		m.Because = "no rule allows it to anybody"
 		return m, false
 	}
-	if !slices.Contains(glass.People, in.Requester.Email) {
+	if !on(glass.People, in.Requester.Email) {
 		m.Because = in.Requester.Email + " is not one of those who may"
 		return m, false
 	}

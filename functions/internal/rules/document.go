@@ -6,6 +6,11 @@
 // cannot be evaluated counts as matched where it denies and as not matched everywhere else.
 package rules
 
+import (
+	"bytes"
+	"encoding/json"
+)
+
 // Document is a target's rules, complete, as Terraform writes them.
 type Document struct {
 	// Requesters may ask; e-mail addresses. Without any, everybody who is known may.
@@ -55,4 +60,13 @@ type BreakGlass struct {
 	When string `json:"when"`
 	// MaxDurationSeconds is the longest that such access lasts. With 0 it is the target's own.
 	MaxDurationSeconds int64 `json:"max_duration_seconds"`
+}
+
+// UnmarshalJSON refuses fields that it does not know. They are rules of a newer Terraform, and a
+// rule that is passed over could be the one that denies.
+func (d *Document) UnmarshalJSON(text []byte) error {
+	type plain Document // without this method
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode((*plain)(d))
 }

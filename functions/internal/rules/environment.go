@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/env"
+	"github.com/google/cel-go/common/types"
 )
 
 // What a condition may be, and what evaluating it may cost. A unit of cost is about 50 ns.
@@ -66,11 +67,14 @@ var (
 	})
 )
 
-// newScope makes an environment of the standard library, less dyn, which would switch the check
-// of types off.
+// newScope makes an environment of the standard library, less what would switch the check of
+// types off: dyn, and the messages of protocol buffers.
 func newScope(variables []variable) *scope {
 	library := env.NewLibrarySubset().AddExcludedFunctions(env.NewFunction("dyn"))
+	noMessages := types.NewEmptyRegistry()
 	options := []cel.EnvOption{
+		cel.CustomTypeAdapter(noMessages),
+		cel.CustomTypeProvider(noMessages),
 		cel.StdLib(cel.StdLibSubset(library)),
 		cel.DefaultUTCTimeZone(true),
 		cel.ParserExpressionSizeLimit(maxExpression),

@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -30,28 +31,56 @@ func (s *scope) problems(place, source string, issues *cel.Issues) []Problem {
 	return found
 }
 
-// expecting begins the compiler's list of all that could have stood in a place.
-const expecting = " expecting {"
+// What the compiler says, and what is made of it.
+var (
+	undeclared = regexp.MustCompile(`^undeclared reference to '(.*?)'`)
+	// The compiler lists all that could have stood in a place.
+	expecting = regexp.MustCompile(`(?s) expecting \{.*`)
+	durations = regexp.MustCompile(`\bduration\b.*\b(int|string)\b|duration argument`)
+	nesting   = regexp.MustCompile(`^comprehension exceeds nesting limit`)
+	depth     = regexp.MustCompile(`^expression recursion limit exceeded`)
+)
 
 // sentence puts what the compiler says of a place into words for people.
 func (s *scope) sentence(message, source string, line, column int) string {
-	if strings.HasPrefix(message, "undeclared reference to") {
-		if name := nameAt(source, line, column); name != "" {
-			return fmt.Sprintf("There is no %s. A condition here can read %s.", name, s.names())
-		}
+	if found := undeclared.FindStringSubmatch(message); found != nil {
+		return s.unknown(found[1], nameAt(source, line, column))
 	}
-	if before, _, cut := strings.Cut(message, expecting); cut {
-		message = before
+	if nesting.MatchString(message) {
+		return fmt.Sprintf("The macros exists, exists_one, all, map and filter can be used in one "+
+			"another and after one another %d times at most.", maxNesting)
 	}
+	if depth.MatchString(message) {
+		return fmt.Sprintf("More than %d parentheses, operators and calls are in one another.",
+			maxDepth)
+	}
+	message = expecting.ReplaceAllString(message, "")
 	first, size := utf8.DecodeRuneInString(message)
 	message = shorten(string(unicode.ToUpper(first))+message[size:], 300)
 	if !strings.HasSuffix(message, ".") {
 		message += "."
 	}
-	if strings.Contains(message, "duration") && strings.Contains(message, "int") {
+	if durations.MatchString(message) {
 		message += ` A duration is written duration("30m").`
 	}
 	return message
+}
+
+// unknown is what the compiler does not know: a function, or the variable that a longer name in
+// the source begins with.
+func (s *scope) unknown(name, inSource string) string {
+	switch {
+	case inSource == "":
+		return fmt.Sprintf("There is no function %s here.", name)
+	case s.has(inSource):
+		return fmt.Sprintf("The variable %s is always there: has cannot ask for it.", inSource)
+	case slices.Contains([]string{"approver.email", "approver.groups"}, inSource):
+		return fmt.Sprintf("Only approve_when can read %s: everywhere else nobody approves yet.",
+			inSource)
+	default:
+		return fmt.Sprintf("There is no variable %s. A condition can read %s.", inSource,
+			s.names())
+	}
 }
 
 func (s *scope) names() string {
@@ -62,9 +91,9 @@ func (s *scope) names() string {
 	return enumerate(names, "and")
 }
 
-var name = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*(\()?`)
+var dotted = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*`)
 
-// nameAt is the name that begins at a place of a source, with a parenthesis if it is a call.
+// nameAt is the name that begins at a place of a source, empty where none does.
 func nameAt(source string, line, column int) string {
 	lines := strings.Split(source, "\n")
 	if line < 1 || line > len(lines) || column < 0 {
@@ -74,12 +103,5 @@ func nameAt(source string, line, column int) string {
 	if column >= len(runes) {
 		return ""
 	}
-	found := name.FindString(string(runes[column:]))
-	if before, isCall := strings.CutSuffix(found, "("); isCall {
-		return "function " + before
-	}
-	if found == "" {
-		return ""
-	}
-	return "variable " + found
+	return dotted.FindString(string(runes[column:]))
 }

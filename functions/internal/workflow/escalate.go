@@ -39,6 +39,7 @@ func (s *Steps) escalate(ctx context.Context, id string) (Output, error) {
 	change := r.Change(request.Active, s.machine(request.ActionGrant, request.RuleGranted,
 		describeGrant(body)))
 	change.Request.ExpiresAt = body.ExpiresAt.UTC().Truncate(time.Millisecond)
+	change.Request.DatabaseUser = body.User
 	return s.settle(ctx, change)
 }
 

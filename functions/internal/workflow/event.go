@@ -78,7 +78,7 @@ func (s *Steps) event(r request.Request, kind string) event.Event {
 		Type: event.TypeEvent,
 	}
 	e.Actor = requester
-	if d := r.Decision; d != nil && d.By != request.ByWorkflow {
+	if d := r.Decision; d != nil && d.By != request.ByWorkflow && d.By != request.ByRules {
 		approver := s.actor(d.By)
 		e.Run.Actors.Approve, e.Actor = &approver, approver
 	}

@@ -18,6 +18,9 @@ const (
 	// to spare: Step Functions promises no more than that it will be seen.
 	notYetVisible = time.Minute
 
+	// veryLate is how long after its end access may be there before a human hears of it.
+	veryLate = 5 * time.Minute
+
 	// longestEnd is what one request may take to be ended: the longest that the Postgres
 	// function works, and the way to it.
 	longestEnd = 35 * time.Second
@@ -60,6 +63,10 @@ func (s *Steps) reconcile(ctx context.Context) (Output, error) {
 			result.Ended++
 		}
 	}
+	if err := s.remind(ctx); err != nil {
+		// What is left is tried again by the next run, and the courier says when it is too late.
+		s.Log.ErrorContext(ctx, "not everything was told", "error", err.Error())
+	}
 	if len(failures) > 0 {
 		return Output{}, &ReconcileFailed{len(failures), len(overdue), errors.Join(failures...)}
 	}
@@ -77,13 +84,16 @@ func (s *Steps) reconcileOne(ctx context.Context, id string) (ended bool, err er
 	if deadline.IsZero() || s.now().Before(deadline) {
 		return false, nil
 	}
+	if r.Ended() {
+		return false, s.remindOfReview(ctx, r)
+	}
 	execution, err := s.Workflows.Execution(ctx, r)
 	if err != nil {
 		return false, &WorkflowUnavailable{err}
 	}
 	switch execution {
 	case request.Running:
-		return false, nil
+		return false, s.reportLate(ctx, r)
 	case request.Missing:
 		// It was last asked for at the request's last change, which an approval at the last
 		// moment may have made after the deadline.
@@ -108,4 +118,54 @@ func (s *Steps) reconcileOne(ctx context.Context, id string) (ended bool, err er
 	s.Log.WarnContext(ctx, "overdue request ended without its workflow", "request_id", id,
 		"execution", execution, "from", before, "to", out.State)
 	return true, nil
+}
+
+// remindOfReview writes down that a break-glass still waits for its review; who is told of
+// records hears of it. It comes again until somebody has reviewed it.
+func (s *Steps) remindOfReview(ctx context.Context, r request.Request) error {
+	err := s.Store.Apply(ctx, r.Note(s.machine(request.ActionRemind, request.RuleReviewDue,
+		"Nobody has reviewed this break-glass yet.")))
+	if errors.Is(err, request.ErrConflict) {
+		return nil // reviewed just now
+	}
+	return err
+}
+
+// reportLate tells a human, once, of access that should have ended and that its workflow cannot
+// end. The workflow's own alarm goes to the error topic; this reaches the error channel too.
+func (s *Steps) reportLate(ctx context.Context, r request.Request) error {
+	if r.State != request.Active && r.State != request.Revoking ||
+		s.now().Before(r.Deadline().Add(veryLate)) {
+		return nil
+	}
+	first, err := s.Store.Note(ctx, r.ID, "late")
+	if err != nil || !first {
+		return err
+	}
+	s.Report(ctx, request.Trouble{
+		What: fmt.Sprintf("The role %q should have been taken away at %s and has not been yet.",
+			r.Target.RoleName, r.Deadline().UTC().Format("2006-01-02 15:04:05 UTC")),
+		Whom: r.Requester,
+		Do: "The workflow goes on trying, and so does the sweep: see to it that the database and " +
+			"the Postgres function can be reached. The function's log says why it failed.",
+		RequestID: r.ID,
+	})
+	return nil
+}
+
+// remind does what the schedule is for beside ending requests. Nothing of it may keep that
+// from happening: it comes last.
+func (s *Steps) remind(ctx context.Context) error {
+	var errs []error
+	if s.Courier != nil {
+		if _, err := s.Courier.Leftovers(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("delivering what was left: %w", err))
+		}
+	}
+	if s.Chat != nil {
+		if err := s.Chat.Remind(ctx, s.now()); err != nil {
+			errs = append(errs, fmt.Errorf("reminding people: %w", err))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -1,12 +1,17 @@
 // Package workflow does the steps of a request's state machine: it asks for a decision,
 // escalates, holds, deescalates and closes. Every step may be repeated, and every step may
 // find that people or an earlier try have been faster: it looks at the request's state first
-// and last. One step more, reconcile, belongs to no state machine: a schedule has it end what
-// the workflows have left behind.
+// and last.
+//
+// The other steps belong to no state machine. By reconcile a schedule has the function end what
+// the workflows have left behind, deliver what was not delivered, and remind people. By deliver
+// and slack the function calls itself for what can wait until after a reply. By check_rules
+// Terraform asks whether rules compile before it writes them.
 package workflow
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +21,7 @@ import (
 	"sym-postgres-quickstart/functions/internal/dynamodb"
 	"sym-postgres-quickstart/functions/internal/event"
 	"sym-postgres-quickstart/functions/internal/request"
+	"sym-postgres-quickstart/functions/internal/rules"
 )
 
 // Store is what the steps need beside what people need: a place for the tokens.
@@ -33,6 +39,27 @@ type Store interface {
 	// Overdue reads open requests whose deadline has come, the oldest first. They may have
 	// changed since.
 	Overdue(ctx context.Context, now time.Time, limit int) ([]request.Request, error)
+
+	// Note remembers something about a request, and tells whether it is new.
+	Note(ctx context.Context, id, name string) (first bool, err error)
+}
+
+// Courier delivers the audit records that are written, see the package delivery.
+type Courier interface {
+	// Deliver delivers what a request has left to deliver.
+	Deliver(ctx context.Context, requestID string) error
+
+	// Leftovers delivers what an earlier call could not, of any request.
+	Leftovers(context.Context) (delivered int, err error)
+}
+
+// Chat is the conversation with people beside the API. Where there is none it is nil.
+type Chat interface {
+	// Later does what was left for after a reply.
+	Later(context.Context, json.RawMessage) error
+
+	// Remind tells people what is due.
+	Remind(ctx context.Context, now time.Time) error
 }
 
 // Sender brings an event to a target's function.
@@ -40,12 +67,16 @@ type Sender interface {
 	Send(context.Context, connector.Call) (event.Answer, error)
 }
 
-// Steps are what the state machine and the schedule invoke.
+// Steps are what the state machine and the schedule invoke, and the function itself for what
+// can be done later.
 type Steps struct {
 	OrgSlug   string
 	Store     Store
 	Workflows request.Workflows
 	Chain     Sender
+	Courier   Courier
+	Chat      Chat
+	Report    func(context.Context, request.Trouble)
 	Now       func() time.Time
 	Log       *slog.Logger
 }
@@ -56,6 +87,10 @@ type Input struct {
 	RequestID string `json:"request_id"`
 	// TaskToken answers the wait of the steps ask and hold.
 	TaskToken string `json:"task_token"`
+	// Slack is what the step slack has to do.
+	Slack json.RawMessage `json:"slack"`
+	// Targets has the rules to check by their targets' names, for the step check_rules.
+	Targets map[string]rules.Document `json:"targets"`
 }
 
 // Output is what the state machine goes by.
@@ -65,6 +100,8 @@ type Output struct {
 	HoldSeconds int64 `json:"hold_seconds,omitempty"`
 	// Reconciled is what the step reconcile found. No state machine sees it.
 	Reconciled *Reconciled `json:"reconciled,omitempty"`
+	// Problems is what the step check_rules found. Terraform reads it.
+	Problems *[]Problem `json:"problems,omitempty"`
 }
 
 // The error types that the state machine sees beside those of the adapters. Lambda makes the
@@ -130,6 +167,10 @@ func (s *Steps) Run(ctx context.Context, in Input) (Output, error) {
 			"ended", out.Reconciled.Ended)
 		return out, nil
 	}
+	if out.Problems != nil {
+		log.InfoContext(ctx, "step done", "problems", len(*out.Problems))
+		return out, nil
+	}
 	log.InfoContext(ctx, "step done", "state", out.State, "hold_seconds", out.HoldSeconds)
 	return out, nil
 }
@@ -137,6 +178,15 @@ func (s *Steps) Run(ctx context.Context, in Input) (Output, error) {
 func (s *Steps) step(ctx context.Context, in Input) (Output, error) {
 	if in.Step == "reconcile" {
 		return s.reconcile(ctx)
+	}
+	switch in.Step {
+	case "check_rules":
+		return checkRules(in.Targets), nil
+	case "slack":
+		if s.Chat == nil {
+			return Output{}, &UnknownInvocation{"There is work for Slack, which is not set up."}
+		}
+		return Output{}, s.Chat.Later(ctx, in.Slack)
 	}
 	if in.RequestID == "" {
 		return Output{}, &UnknownInvocation{"The step " + in.Step + " names no request_id."}
@@ -156,10 +206,12 @@ func (s *Steps) step(ctx context.Context, in Input) (Output, error) {
 		return s.deescalate(ctx, in.RequestID)
 	case "close":
 		return s.close(ctx, in.RequestID)
+	case "deliver":
+		return Output{}, s.Courier.Deliver(ctx, in.RequestID)
 	}
 	return Output{}, &UnknownInvocation{
-		fmt.Sprintf("There is no step %q: the steps are ask, escalate, hold, deescalate, close "+
-			"and reconcile.", in.Step),
+		fmt.Sprintf("There is no step %q: the steps are ask, escalate, hold, deescalate, close, "+
+			"deliver, slack, check_rules and reconcile.", in.Step),
 	}
 }
 

@@ -24,12 +24,15 @@ type Memory struct {
 	mu       sync.Mutex
 	requests map[string]request.Request
 	records  map[string][]request.Record
+	notes    map[string]bool
+	messages map[string][2]string
 }
 
 // NewMemory makes an empty store.
 func NewMemory() *Memory {
 	return &Memory{
 		requests: map[string]request.Request{}, records: map[string][]request.Record{},
+		notes: map[string]bool{}, messages: map[string][2]string{},
 	}
 }
 
@@ -41,16 +44,18 @@ func (m *Memory) fail(operation string) error {
 }
 
 // Create implements [request.Store].
-func (m *Memory) Create(_ context.Context, change request.Change) error {
+func (m *Memory) Create(_ context.Context, changes ...request.Change) error {
 	if err := m.fail("create"); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, exists := m.requests[change.Request.ID]; exists {
+	if _, exists := m.requests[changes[0].Request.ID]; exists {
 		return request.ErrConflict
 	}
-	m.write(change)
+	for _, change := range changes {
+		m.write(change)
+	}
 	return nil
 }
 
@@ -103,7 +108,7 @@ func (m *Memory) List(_ context.Context, q request.Query) (request.Page, error) 
 	defer m.mu.Unlock()
 	var found []request.Request
 	for _, r := range m.requests {
-		if q.State == "" || q.State == r.State {
+		if q.Fits(r) {
 			found = append(found, r)
 		}
 	}
@@ -167,4 +172,41 @@ func (m *Memory) token(id string, set func(*request.Request)) (request.Request, 
 	set(&r)
 	m.requests[id] = r
 	return r, nil
+}
+
+// Open lists open requests, the one that is due first before the others.
+func (m *Memory) Open(ctx context.Context, limit int) ([]request.Request, error) {
+	return m.Overdue(ctx, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), limit)
+}
+
+// Note remembers something about a request, and tells whether it is new.
+func (m *Memory) Note(_ context.Context, id, name string) (first bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	first = !m.notes[id+"/"+name]
+	m.notes[id+"/"+name] = true
+	return first, m.fail("note")
+}
+
+// Noted tells whether something was noted.
+func (m *Memory) Noted(_ context.Context, id, name string) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.notes[id+"/"+name], m.fail("noted")
+}
+
+// SlackMessage is where a request's message is; empty where there is none.
+func (m *Memory) SlackMessage(_ context.Context, id string) (channel, ts string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	message := m.messages[id]
+	return message[0], message[1], m.fail("slack message")
+}
+
+// SaveSlackMessage keeps where a request's message is.
+func (m *Memory) SaveSlackMessage(_ context.Context, id, channel, ts string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.messages[id] = [2]string{channel, ts}
+	return m.fail("save slack message")
 }

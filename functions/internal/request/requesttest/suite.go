@@ -22,6 +22,11 @@ type Store interface {
 	StoreAskToken(ctx context.Context, id, token string) (request.Request, error)
 	StoreHoldToken(ctx context.Context, id, token string) (request.Request, error)
 	Overdue(ctx context.Context, now time.Time, limit int) ([]request.Request, error)
+	Open(ctx context.Context, limit int) ([]request.Request, error)
+	Note(ctx context.Context, id, name string) (first bool, err error)
+	Noted(ctx context.Context, id, name string) (bool, error)
+	SlackMessage(ctx context.Context, id string) (channel, ts string, err error)
+	SaveSlackMessage(ctx context.Context, id, channel, ts string) error
 }
 
 // New is a request as it is submitted, with an id of its own.

@@ -1,0 +1,345 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sym-postgres-quickstart/functions/internal/request"
+)
+
+// shown is what these tests look at in an answer.
+type shown struct {
+	ID, State, Extends, Connect string
+	DatabaseUser                string `json:"database_user"`
+	ReviewDue                   string `json:"review_due"`
+	BreakGlass                  bool   `json:"break_glass"`
+	ApprovalsNeeded             int    `json:"approvals_needed"`
+	Approvals                   []struct{ By, Reason string }
+	Decision, Review            *struct{ By, Rule, Reason, Because string }
+	Audit                       []struct{ From, To, Action, By, Rule, Reason, Because string }
+}
+
+// ask makes a call that succeeds.
+func (d desk) ask(
+	t *testing.T, status int, event events.APIGatewayV2HTTPRequest,
+) (answer shown, body string) {
+	t.Helper()
+	got, body := d.call(t, event)
+	require.Equal(t, status, got, body)
+	require.NoError(t, json.Unmarshal([]byte(body), &answer))
+	return answer, body
+}
+
+// advance takes a request to a state, as its workflow would.
+func (d desk) advance(t *testing.T, id string, state request.State, action string) {
+	t.Helper()
+	r, err := d.store.Get(t.Context(), id)
+	require.NoError(t, err)
+	change := r.Change(state, request.Act{
+		Action: action, By: request.ByWorkflow, At: d.clock.Now(), Rule: request.RuleGranted,
+	})
+	if state == request.Active {
+		change.Request.ExpiresAt = d.clock.Now().Add(r.Duration)
+		change.Request.DatabaseUser = "alice"
+	}
+	require.NoError(t, d.store.Apply(t.Context(), change))
+}
+
+// TestStory asks, looks, approves and looks again, through the API alone.
+func TestStory(t *testing.T) {
+	d := newDesk(t)
+	_, body := d.ask(t, http.StatusCreated, as("Alice", "POST", "/requests", good))
+	assert.JSONEq(t, `{"id":"request-1","flow":"postgres","target":"postgres-readonly",
+		"target_label":"Read only","role":"readonly","requester":"alice@example.com",
+		"reason":"Look at <order> 4711","duration":1800,"state":"requested","break_glass":false,
+		"terms":"bob@example.com approves it.","approvals":[],"approvals_needed":1,
+		"created_at":"2026-03-03T14:00:00.123Z","updated_at":"2026-03-03T14:00:00.123Z",
+		"decide_by":"2026-03-03T15:00:00.123Z"}`, body)
+
+	r, _ := d.ask(t, http.StatusOK, as("bob", "POST", "/requests/request-1/approve",
+		`{"reason":"ok"}`))
+	assert.Equal(t, "approved", r.State)
+	d.ask(t, http.StatusOK, as("bob", "POST", "/requests/request-1/approve", "")) // once more
+
+	story, body := d.ask(t, http.StatusOK, as("carol", "GET", "/requests/request-1", ""))
+	assert.Equal(t, "bob@example.com", story.Decision.By)
+	require.Len(t, story.Audit, 2)
+	assert.Equal(t, "requested", story.Audit[1].From)
+	assert.Equal(t, "approved", story.Audit[1].To)
+	assert.Contains(t, story.Audit[1].Rule, "approver")
+	assert.Equal(t, "ok", story.Audit[1].Reason)
+	assert.NotContains(t, body, "arn:", "ARNs stay inside")
+
+	d.advance(t, "request-1", request.Active, request.ActionGrant)
+	story, _ = d.ask(t, http.StatusOK, as("carol", "GET", "/requests/request-1", ""))
+	assert.Equal(t, "alice", story.DatabaseUser)
+	assert.Equal(t, "host=db.internal dbname=app user=alice", story.Connect)
+
+	r, _ = d.ask(t, http.StatusOK, as("alice", "POST", "/requests/request-1/revoke", ""))
+	assert.Equal(t, "revoking", r.State)
+	assert.Empty(t, r.Connect, "it is of no use any more")
+}
+
+// TestFlows shows every target with its rules, or with what is wrong with them.
+func TestFlows(t *testing.T) {
+	_, body := newDesk(t).ask(t, http.StatusOK, as("carol", "GET", "/flows", ""))
+	var flows struct {
+		Flows []struct {
+			Name, Label string
+			Groups      map[string][]string
+			Targets     []struct {
+				Name, Role, Problem string
+				MaxDuration         int `json:"max_duration"`
+				Rules               *struct {
+					Summary         string
+					Approvers       []string
+					Approvals       int
+					ApprovalTimeout int                           `json:"approval_timeout"`
+					BackupAfter     int                           `json:"backup_after"`
+					ApproveAtOnce   []struct{ Name, When string } `json:"approve_at_once"`
+					Deny            []struct{ Name, When, Message string }
+					BreakGlass      *struct{ People []string } `json:"break_glass"`
+				}
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(body), &flows))
+	require.Len(t, flows.Flows, 1)
+	flow := flows.Flows[0]
+	assert.Equal(t, "postgres", flow.Name)
+	assert.Equal(t, map[string][]string{"oncall": {"dave@example.com"}}, flow.Groups)
+	require.Len(t, flow.Targets, 3)
+
+	simple := flow.Targets[0]
+	assert.Equal(t, "readonly", simple.Role)
+	assert.Equal(t, 3600, simple.MaxDuration)
+	assert.Equal(t, []string{"bob@example.com"}, simple.Rules.Approvers)
+	assert.Equal(t, 3600, simple.Rules.ApprovalTimeout)
+	assert.Contains(t, simple.Rules.Summary, "bob@example.com")
+	assert.Nil(t, simple.Rules.BreakGlass)
+
+	full := flow.Targets[1].Rules
+	assert.Equal(t, 2, full.Approvals)
+	assert.Equal(t, 600, full.BackupAfter)
+	assert.Equal(t, "on call", full.ApproveAtOnce[0].Name)
+	assert.Equal(t, "Say what you look for.", full.Deny[0].Message)
+	assert.Equal(t, []string{"alice@example.com"}, full.BreakGlass.People)
+
+	broken := flow.Targets[2]
+	assert.Nil(t, broken.Rules)
+	assert.Contains(t, broken.Problem, "request.durration", "what is wrong, and where")
+	assert.Contains(t, broken.Problem, "line 1")
+}
+
+const askAdmin = `{"flow":"postgres","target":"admin","reason":"Repair order 4711"`
+
+// TestTwoApprovals needs two people, and shows how far it is.
+func TestTwoApprovals(t *testing.T) {
+	d := newDesk(t)
+	r, _ := d.ask(t, http.StatusCreated, as("alice", "POST", "/requests", askAdmin+"}"))
+	assert.Equal(t, 2, r.ApprovalsNeeded)
+	r, _ = d.ask(t, http.StatusOK, as("bob", "POST", "/requests/"+r.ID+"/approve", ""))
+	assert.Equal(t, "requested", r.State)
+	require.Len(t, r.Approvals, 1)
+	assert.Equal(t, "bob@example.com", r.Approvals[0].By)
+	r, _ = d.ask(t, http.StatusOK, as("carol", "POST", "/requests/"+r.ID+"/approve", ""))
+	assert.Equal(t, "approved", r.State)
+	story, _ := d.ask(t, http.StatusOK, as("alice", "GET", "/requests/"+r.ID, ""))
+	require.Len(t, story.Audit, 3)
+	assert.Equal(t, "requested", story.Audit[1].From)
+	assert.Equal(t, "requested", story.Audit[1].To)
+}
+
+// TestRulesDecide has what nobody is asked about: approved at once, and denied outright. Both
+// are written down with the rule and the reason that it matched.
+func TestRulesDecide(t *testing.T) {
+	d := newDesk(t)
+	r, _ := d.ask(t, http.StatusCreated, as("dave", "POST", "/requests", askAdmin+"}"))
+	assert.Equal(t, "approved", r.State)
+	assert.Equal(t, "rules", r.Decision.By)
+	assert.Contains(t, r.Decision.Rule, "on call")
+	assert.NotEmpty(t, r.Decision.Because)
+
+	status, body := d.call(t, as("alice", "POST", "/requests",
+		`{"flow":"postgres","target":"admin","reason":"just looking"}`))
+	assert.Equal(t, http.StatusForbidden, status)
+	assert.Contains(t, body, `"code":"denied_by_rule"`)
+	assert.Contains(t, body, "Say what you look for.")
+	assert.Contains(t, body, "no fishing")
+	story, _ := d.ask(t, http.StatusOK, as("alice", "GET", "/requests/request-2", ""))
+	assert.Equal(t, "denied", story.State)
+	require.Len(t, story.Audit, 2)
+	assert.Contains(t, story.Audit[1].Rule, "no fishing")
+	assert.NotEmpty(t, story.Audit[1].Because)
+}
+
+// TestBreakGlass has it at once, and somebody else says afterwards what it was for.
+func TestBreakGlass(t *testing.T) {
+	d := newDesk(t)
+	r, _ := d.ask(t, http.StatusCreated, as("alice", "POST", "/requests",
+		askAdmin+`,"break_glass":true}`))
+	assert.Equal(t, "approved", r.State)
+	assert.True(t, r.BreakGlass)
+	assert.Contains(t, r.Decision.Rule, "break_glass")
+	assert.NotEmpty(t, r.ReviewDue)
+
+	list := as("bob", "GET", "/requests", "")
+	list.QueryStringParameters = map[string]string{"review": "pending"}
+	_, body := d.ask(t, http.StatusOK, list)
+	assert.Contains(t, body, r.ID)
+
+	review := "/requests/" + r.ID + "/review"
+	for _, refused := range []struct {
+		person, body string
+		status       int
+		code         string
+	}{
+		{"alice", `{"reason":"all fine"}`, 403, "self_approval"},
+		{"mallo", `{"reason":"all fine"}`, 403, "not_an_approver"},
+		{"bob", ``, 400, "missing_reason"},
+	} {
+		status, body := d.call(t, as(refused.person, "POST", review, refused.body))
+		assert.Equal(t, refused.status, status)
+		assert.Contains(t, body, `"code":"`+refused.code+`"`)
+	}
+	r, _ = d.ask(t, http.StatusOK, as("bob", "POST", review, `{"reason":"It was needed"}`))
+	require.NotNil(t, r.Review)
+	assert.Equal(t, "It was needed", r.Review.Reason)
+	assert.Empty(t, r.ReviewDue)
+	status, body := d.call(t, as("carol", "POST", review, `{"reason":"me too"}`))
+	assert.Equal(t, http.StatusConflict, status)
+	assert.Contains(t, body, `"code":"nothing_to_review"`)
+	_, body = d.ask(t, http.StatusOK, list)
+	assert.JSONEq(t, `{"requests":[]}`, body)
+}
+
+// TestExtend asks once more while it lasts: another request, with a decision of its own.
+func TestExtend(t *testing.T) {
+	d := newDesk(t)
+	d.ask(t, http.StatusCreated, as("alice", "POST", "/requests", good))
+	d.ask(t, http.StatusOK, as("bob", "POST", "/requests/request-1/approve", ""))
+	d.advance(t, "request-1", request.Active, request.ActionGrant)
+
+	extend := as("alice", "POST", "/requests/request-1/extend", `{"duration":600}`)
+	extend.Headers = map[string]string{"idempotency-key": "again"}
+	r, body := d.ask(t, http.StatusCreated, extend)
+	assert.NotEqual(t, "request-1", r.ID)
+	assert.Equal(t, "request-1", r.Extends)
+	assert.Equal(t, "requested", r.State)
+	assert.Contains(t, body, `"duration":600`)
+	assert.Contains(t, body, "Look at <order> 4711", "the reason of before")
+	again, _ := d.ask(t, http.StatusCreated, extend)
+	assert.Equal(t, r.ID, again.ID)
+	other, _ := d.ask(t, http.StatusCreated, as("alice", "POST", "/requests/request-1/extend", ""))
+	assert.NotEqual(t, r.ID, other.ID)
+}
+
+// TestIdempotency sends one submission often, and makes one request.
+func TestIdempotency(t *testing.T) {
+	d := newDesk(t)
+	keyed := func(person, body string) events.APIGatewayV2HTTPRequest {
+		event := as(person, "POST", "/requests", body)
+		event.Headers = map[string]string{"idempotency-key": "k-1"}
+		return event
+	}
+	first, _ := d.ask(t, http.StatusCreated, keyed("alice", good))
+	again, _ := d.ask(t, http.StatusCreated, keyed("alice", good))
+	assert.Equal(t, first.ID, again.ID)
+
+	status, body := d.call(t, keyed("alice", strings.Replace(good, "4711", "4712", 1)))
+	assert.Equal(t, http.StatusConflict, status)
+	assert.Contains(t, body, `"code":"idempotency_key_reused"`)
+
+	other, _ := d.ask(t, http.StatusCreated, keyed("dave", good))
+	assert.NotEqual(t, first.ID, other.ID, "keys are each person's own")
+	page, err := d.store.List(t.Context(), request.Query{Limit: 10})
+	require.NoError(t, err)
+	assert.Len(t, page.Requests, 2)
+}
+
+// TestFilters lists what is asked for and nothing else, and who held a role at a moment.
+func TestFilters(t *testing.T) {
+	d := newDesk(t)
+	d.ask(t, http.StatusCreated, as("alice", "POST", "/requests", good))
+	d.ask(t, http.StatusOK, as("bob", "POST", "/requests/request-1/approve", ""))
+	d.clock.Advance(time.Minute)
+	d.advance(t, "request-1", request.Active, request.ActionGrant) // at 14:01
+	d.ask(t, http.StatusCreated, as("dave", "POST", "/requests", askAdmin+"}"))
+	d.advance(t, "request-2", request.Active, request.ActionGrant)
+	d.clock.Advance(10 * time.Minute)
+	d.advance(t, "request-1", request.Revoking, request.ActionRevoke)
+	d.advance(t, "request-1", request.Done, request.ActionEnd) // at 14:11
+	d.ask(t, http.StatusCreated, as("alice", "POST", "/requests", good))
+
+	list := func(query string) []string {
+		t.Helper()
+		values, err := url.ParseQuery(query)
+		require.NoError(t, err)
+		event := as("alice", "GET", "/requests", "")
+		event.RawQueryString = query
+		event.QueryStringParameters = map[string]string{}
+		for name := range values {
+			event.QueryStringParameters[name] = values.Get(name)
+		}
+		_, body := d.ask(t, http.StatusOK, event)
+		var page struct{ Requests []shown }
+		require.NoError(t, json.Unmarshal([]byte(body), &page))
+		ids := []string{}
+		for _, r := range page.Requests {
+			ids = append(ids, strings.TrimPrefix(r.ID, "request-"))
+		}
+		return ids
+	}
+	for query, want := range map[string][]string{
+		"":                                     {"3", "2", "1"},
+		"next=":                                {"3", "2", "1"},
+		"limit=1":                              {"3"},
+		"state=active":                         {"2"},
+		"target=postgres-readonly":             {"3", "1"},
+		"flow=postgres&state=done":             {"1"},
+		"flow=mysql":                           {},
+		"requester=dave%40example.com":         {"2"},
+		"requester=Dave%40Example.com":         {"2"},
+		"requester=me":                         {"3", "1"},
+		"requester=me&state=requested":         {"3"},
+		"review=pending":                       {},
+		"held_at=2026-03-03T14:00:59Z":         {},
+		"held_at=2026-03-03T14:01:01Z":         {"2", "1"},
+		"held_at=2026-03-03T15:11:00%2B01:00":  {"2", "1"},
+		"held_at=2026-03-03T15:11:00+01:00":    {"2", "1"}, // the plus sign not encoded
+		"held_at=2026-03-03T14:11:01Z":         {"2"},
+		"held_at=2026-03-03T14:11:00Z&flow=x":  {},
+		"held_at=2026-03-03T14:05:00Z&limit=1": {"2"},
+	} {
+		assert.Equal(t, want, list(query), "%q", query)
+	}
+
+	// Page by page, with the filter on each.
+	event := as("alice", "GET", "/requests", "")
+	var ids []string
+	for next, n := "", 0; n == 0 || next != ""; n++ {
+		require.Less(t, n, 5)
+		event.QueryStringParameters = map[string]string{
+			"limit": "1", "target": "postgres-readonly", "next": next,
+		}
+		_, body := d.ask(t, http.StatusOK, event)
+		var page struct {
+			Requests []shown
+			Next     string
+		}
+		require.NoError(t, json.Unmarshal([]byte(body), &page))
+		for _, r := range page.Requests {
+			ids = append(ids, r.ID)
+		}
+		next = page.Next
+	}
+	assert.Equal(t, []string{"request-3", "request-1"}, ids)
+}
