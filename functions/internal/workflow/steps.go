@@ -89,8 +89,8 @@ type Input struct {
 	TaskToken string `json:"task_token"`
 	// Slack is what the step slack has to do.
 	Slack json.RawMessage `json:"slack"`
-	// Targets has the rules to check by their targets' names, for the step check_rules.
-	Targets map[string]rules.Document `json:"targets"`
+	// Draft is what the step check_rules checks.
+	rules.Draft
 }
 
 // Output is what the state machine goes by.
@@ -101,7 +101,7 @@ type Output struct {
 	// Reconciled is what the step reconcile found. No state machine sees it.
 	Reconciled *Reconciled `json:"reconciled,omitempty"`
 	// Problems is what the step check_rules found. Terraform reads it.
-	Problems *[]Problem `json:"problems,omitempty"`
+	Problems *[]rules.Fault `json:"problems,omitempty"`
 }
 
 // The error types that the state machine sees beside those of the adapters. Lambda makes the
@@ -181,7 +181,8 @@ func (s *Steps) step(ctx context.Context, in Input) (Output, error) {
 	}
 	switch in.Step {
 	case "check_rules":
-		return checkRules(in.Targets), nil
+		faults := in.Check()
+		return Output{Problems: &faults}, nil
 	case "slack":
 		if s.Chat == nil {
 			return Output{}, &UnknownInvocation{"There is work for Slack, which is not set up."}
