@@ -108,7 +108,7 @@ type targetDocument struct {
 	} `json:"settings"`
 	DefaultDurationSeconds int64           `json:"default_duration_seconds"`
 	MaxDurationSeconds     int64           `json:"max_duration_seconds"`
-	Rules                  *rules.Document `json:"rules"`
+	Rules                  json.RawMessage `json:"rules"` // a [rules.Document]
 }
 
 // assemble puts flows together from the documents that describe them and their targets, and
@@ -141,11 +141,7 @@ func assemble(documents map[string]string) ([]request.Flow, []error) {
 		}
 		target.Connect = read[flowName].Connect
 		flow.Targets = append(flow.Targets, target)
-		if own == nil {
-			inherited := read[flowName].rules()
-			own = &inherited
-		}
-		set, err := rules.Compile(*own)
+		set, err := readRules(own, read[flowName])
 		if err != nil {
 			// The target stays, so that people are told what is wrong with it.
 			flow.Problems[target.Name] = err
@@ -161,6 +157,18 @@ func assemble(documents map[string]string) ([]request.Flow, []error) {
 		}
 	}
 	return flows, errs
+}
+
+// readRules compiles a target's own rules, or, without any, those that it has from its flow.
+func readRules(own json.RawMessage, flow flowDocument) (*rules.Rules, error) {
+	if len(own) == 0 || string(own) == "null" {
+		return rules.Compile(flow.rules())
+	}
+	var d rules.Document
+	if err := json.Unmarshal(own, &d); err != nil {
+		return nil, fmt.Errorf("they are not written as this Runtime reads them: %w", err)
+	}
+	return rules.Compile(d)
 }
 
 func readFlow(name, document string) (flowDocument, error) {
@@ -217,7 +225,7 @@ func addresses(list []string) []string {
 	return emails
 }
 
-func readTarget(name, document string) (request.Target, *rules.Document, error) {
+func readTarget(name, document string) (request.Target, json.RawMessage, error) {
 	var d targetDocument
 	if err := json.Unmarshal([]byte(document), &d); err != nil {
 		return request.Target{}, nil, fmt.Errorf("the target %q is not JSON of a target: %w", name, err)

@@ -3,6 +3,7 @@ package flows
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sym-postgres-quickstart/functions/internal/request"
+	"sym-postgres-quickstart/functions/internal/rules"
 	"sym-postgres-quickstart/test/sandbox/moto"
 )
 
@@ -50,14 +52,65 @@ func TestAssemble(t *testing.T) {
 		"incomplete/targets/p-three": targetJSON("p-three"),
 		"text":                       `postgres`,
 	})
-	assert.Equal(t, []request.Flow{{
+	assert.Len(t, errs, 8)
+	require.Len(t, flows, 1)
+	inherited, err := rules.Compile(rules.Document{
+		Approvers: []string{"bob@example.com", "carol@example.com"}, Approvals: 1,
+		AllowSelfApproval: true, ApprovalTimeoutSeconds: 3600,
+	})
+	require.NoError(t, err)
+	assert.Equal(t, request.Flow{
 		Name: "postgres", Label: "Postgres access", StateMachineARN: "arn:machine",
 		LambdaConnector: "arn:connector", RequestChannel: "#access",
-		Approvers:         []string{"bob@example.com", "carol@example.com"},
-		AllowSelfApproval: true, ApprovalTimeout: time.Hour,
-		Targets: []request.Target{target("p-one"), target("p-two")},
-	}}, flows)
-	assert.Len(t, errs, 8)
+		Groups:      map[string][]string{},
+		Targets:     []request.Target{target("p-one"), target("p-two")},
+		TargetRules: map[string]*rules.Rules{"p-one": inherited, "p-two": inherited},
+		Problems:    map[string]error{},
+	}, flows[0], "targets without rules have the flow's, as it was before there were rules")
+}
+
+// TestRules checks what becomes of a target's own rules, and that no fault in them opens it.
+func TestRules(t *testing.T) {
+	withRules := func(document string) string {
+		return strings.TrimSuffix(targetJSON("p-one"), "}") + `,"rules":` + document + "}"
+	}
+	read := func(document string) (request.Flow, []error) {
+		flows, errs := assemble(map[string]string{
+			"postgres": strings.TrimSuffix(flowJSON, "}") + `,"connect":"host=db",
+				"groups":{"on_call":["Erin@Example.com "]}}`,
+			"postgres/targets/p-one": withRules(document),
+			"postgres/targets/p-two": targetJSON("p-two"),
+		})
+		require.Len(t, flows, 1)
+		return flows[0], errs
+	}
+	flow, errs := read(`{"approvers":["dave@example.com"],"approvals":1,
+		"approval_timeout_seconds":60,"deny":[{"name":"no","when":"request.duration > duration('1h')",
+		"message":"No."}]}`)
+	assert.Empty(t, errs)
+	assert.Equal(t, map[string][]string{"on_call": {"erin@example.com"}}, flow.Groups)
+	assert.Equal(t, "host=db", flow.Targets[0].Connect)
+	document := flow.Rules("p-one").Document()
+	assert.Equal(t, []string{"dave@example.com"}, document.Approvers)
+	assert.False(t, document.AllowSelfApproval, "nothing is inherited by rules of one's own")
+	assert.Len(t, document.Deny, 1)
+	assert.Equal(t, int64(3600), flow.Rules("p-two").Document().ApprovalTimeoutSeconds)
+
+	for name, document := range map[string]string{
+		"a condition of another type": `{"approvers":["d@example.com"],"approvals":1,
+			"approval_timeout_seconds":60,"request_when":"request.reason"}`,
+		"nobody who approves": `{"approvals":1,"approval_timeout_seconds":60}`,
+		"a rule that only a newer Runtime knows": `{"approvers":["d@example.com"],"approvals":1,
+			"approval_timeout_seconds":60,"forbid":[]}`,
+		"rules of another type": `[]`,
+	} {
+		flow, errs := read(document)
+		assert.Len(t, errs, 1, name)
+		assert.Len(t, flow.Targets, 2, name)
+		assert.Nil(t, flow.Rules("p-one"), name)
+		assert.Error(t, flow.Problems["p-one"], name)
+		assert.NotNil(t, flow.Rules("p-two"), name)
+	}
 }
 
 // TestFlows reads more parameters than a page holds, and anew at every call.

@@ -38,7 +38,8 @@ var transitions = map[State][]State{
 // The rules that let a transition happen, as the audit records name them.
 const (
 	RuleRequester       = "requester"        // it is the requester's own request
-	RuleApprover        = "approver"         // the person is one of the flow's approvers
+	RuleApprover        = "approver"         // the person is one of the target's approvers
+	RuleBackupApprover  = "backup_approver"  // the same, and the time of the back-ups has come
 	RuleSelfApproval    = "self_approval"    // the flow lets requesters approve their own
 	RuleApprovalTimeout = "approval_timeout" // nobody decided in the time the flow gives
 	RuleExpiry          = "expiry"           // the time that was asked for is over

@@ -48,8 +48,10 @@ func (s *Service) mayApprove(ctx context.Context, f Flow, r Request, person stri
 	switch {
 	case ok && own:
 		return permission{RuleSelfApproval, match.Because}, nil
+	case ok && match.Rule == rules.RuleBackupApprovers:
+		return permission{RuleBackupApprover, match.Because}, nil
 	case ok:
-		return permission{match.Rule, match.Because}, nil
+		return permission{RuleApprover, match.Because}, nil
 	case match.Err != nil:
 		s.reportRule(ctx, f, r, match)
 		return permission{}, failBecause(match.Err, NotAnApprover, "You (%s) cannot approve this "+

@@ -16,13 +16,16 @@ import (
 
 	"sym-postgres-quickstart/functions/internal/request"
 	"sym-postgres-quickstart/functions/internal/request/requesttest"
+	"sym-postgres-quickstart/functions/internal/rules"
 )
 
 const (
 	alice = "alice@example.com" // asks
 	bob   = "bob@example.com"   // approves
 	carol = "carol@example.com" // approves
-	mallo = "mallo@example.com" // does neither
+	dave  = "dave@example.com"  // approves where the others do not, in some tests
+	erin  = "erin@example.com"  // is on call, in some tests
+	mallo = "mallo@example.com" // does none of it
 )
 
 // desk is a service with everything around it in the test's hands.
@@ -31,12 +34,21 @@ type desk struct {
 	store     *requesttest.Memory
 	workflows *requesttest.Workflows
 	clock     *requesttest.Clock
+	flow      *request.Flow
+	reported  *[]request.Trouble
 }
 
-func newDesk(change ...func(*request.Flow)) desk {
+// newDesk has one flow, whose targets share one set of rules.
+func newDesk(change ...func(*rules.Document)) desk {
+	document := rules.Document{
+		Approvers: []string{bob, carol}, Approvals: 1, ApprovalTimeoutSeconds: 3600,
+	}
+	for _, c := range change {
+		c(&document)
+	}
 	flow := request.Flow{
 		Name: "postgres", StateMachineARN: "arn:machine", LambdaConnector: "arn:connector",
-		Approvers: []string{bob, carol}, ApprovalTimeout: time.Hour,
+		Groups: map[string][]string{"on_call": {erin}}, RequestChannel: "#access",
 		Targets: []request.Target{
 			{Name: "postgres-readonly", RoleName: "readonly", FunctionARN: "arn:function",
 				DefaultDuration: 30 * time.Minute, MaxDuration: time.Hour},
@@ -45,20 +57,39 @@ func newDesk(change ...func(*request.Flow)) desk {
 			{Name: "east-admin", RoleName: "admin"}, {Name: "west-admin", RoleName: "admin"},
 		},
 	}
-	for _, c := range change {
-		c(&flow)
-	}
 	d := desk{
 		store: requesttest.NewMemory(), workflows: requesttest.NewWorkflows(),
-		clock: requesttest.NewClock(),
+		clock: requesttest.NewClock(), flow: &flow, reported: &[]request.Trouble{},
 	}
+	d.setRules(document)
 	var last atomic.Int64
 	d.Service = &request.Service{
-		Store: d.store, Flows: requesttest.Flows{flow}, Workflows: d.workflows,
+		Store: d.store, Flows: d.flows(), Workflows: d.workflows,
 		Now: d.clock.Now, Log: slog.New(slog.DiscardHandler),
 		NewID: func() string { return fmt.Sprint("request-", last.Add(1)) },
+		Report: func(_ context.Context, trouble request.Trouble) {
+			*d.reported = append(*d.reported, trouble)
+		},
 	}
 	return d
+}
+
+func (d desk) flows() request.Flows { return requesttest.Flows{*d.flow} }
+
+// setRules gives all targets other rules.
+func (d *desk) setRules(document rules.Document) {
+	d.flow.TargetRules, d.flow.Problems = map[string]*rules.Rules{}, map[string]error{}
+	set, err := rules.Compile(document)
+	for _, target := range d.flow.Targets {
+		if err != nil {
+			d.flow.Problems[target.Name] = err
+			continue
+		}
+		d.flow.TargetRules[target.Name] = set
+	}
+	if d.Service != nil {
+		d.Flows = d.flows()
+	}
 }
 
 func (d desk) submit(t *testing.T) request.Request {
@@ -212,9 +243,9 @@ func TestSubmitWithoutWorkflow(t *testing.T) {
 
 // TestRules is the table of who may do what with Alice's request.
 func TestRules(t *testing.T) {
-	self := func(f *request.Flow) { f.AllowSelfApproval = true }
-	empty := func(f *request.Flow) { f.Approvers = nil }
-	withAlice := func(f *request.Flow) { f.Approvers = append(f.Approvers, alice) }
+	self := func(d *rules.Document) { d.AllowSelfApproval = true }
+	empty := func(d *rules.Document) { d.Approvers = nil }
+	withAlice := func(d *rules.Document) { d.Approvers = append(d.Approvers, alice) }
 	approve := (*request.Service).Approve
 	deny := (*request.Service).Deny
 	revoke := (*request.Service).Revoke
@@ -222,7 +253,7 @@ func TestRules(t *testing.T) {
 		request.Request, error)
 	tests := []struct {
 		name   string
-		flow   []func(*request.Flow)
+		flow   []func(*rules.Document)
 		active bool
 		person string
 		do     do
@@ -233,19 +264,17 @@ func TestRules(t *testing.T) {
 		{"a stranger approves", nil, false, mallo, approve, "not_an_approver"},
 		{"a stranger denies", nil, false, mallo, deny, "not_an_approver"},
 		{"the requester approves", nil, false, alice, approve, "self_approval"},
-		{"the requester approves and is an approver", []func(*request.Flow){withAlice}, false,
+		{"the requester approves and is an approver", []func(*rules.Document){withAlice}, false,
 			alice, approve, "self_approval"},
 		{"the requester withdraws", nil, false, alice, deny, "requester"},
-		{"self-approval, no approvers", []func(*request.Flow){self, empty}, false,
+		{"self-approval, no approvers", []func(*rules.Document){self, empty}, false,
 			alice, approve, "self_approval"},
-		{"self-approval, listed", []func(*request.Flow){self, withAlice}, false,
+		{"self-approval, listed", []func(*rules.Document){self, withAlice}, false,
 			alice, approve, "self_approval"},
-		{"self-approval, not listed", []func(*request.Flow){self}, false,
+		{"self-approval, not listed", []func(*rules.Document){self}, false,
 			alice, approve, "not_an_approver"},
-		{"self-approval opens nothing to strangers", []func(*request.Flow){self, empty}, false,
+		{"self-approval opens nothing to strangers", []func(*rules.Document){self, empty}, false,
 			mallo, approve, "not_an_approver"},
-		{"no approvers at all", []func(*request.Flow){empty}, false,
-			bob, approve, "not_an_approver"},
 		{"the requester revokes", nil, true, alice, revoke, "requester"},
 		{"an approver revokes", nil, true, carol, revoke, "approver"},
 		{"a stranger revokes", nil, true, mallo, revoke, "not_allowed_to_revoke"},
@@ -532,7 +561,7 @@ func TestDecideRace(t *testing.T) {
 	for i := range 20 {
 		people = append(people, fmt.Sprintf("approver%d@example.com", i))
 	}
-	d := newDesk(func(f *request.Flow) { f.Approvers = people })
+	d := newDesk(func(d *rules.Document) { d.Approvers = people })
 	r := d.submit(t)
 	d.wait(t, r.ID)
 	var won atomic.Int32

@@ -16,6 +16,7 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 	"sym-postgres-quickstart/functions/internal/request"
 	"sym-postgres-quickstart/functions/internal/request/requesttest"
+	"sym-postgres-quickstart/functions/internal/rules"
 	"sym-postgres-quickstart/functions/internal/workflow"
 )
 
@@ -32,6 +33,7 @@ type machine struct {
 	workflows *requesttest.Workflows
 	clock     *requesttest.Clock
 	function  *function
+	reported  []request.Trouble
 	id        string
 }
 
@@ -66,12 +68,22 @@ func newMachine(t *testing.T, path ...request.State) *machine {
 	m.steps = &workflow.Steps{
 		OrgSlug: "acme", Store: m.store, Workflows: m.workflows, Chain: m.function,
 		Now: m.clock.Now, Log: log,
+		Report: func(_ context.Context, trouble request.Trouble) {
+			m.reported = append(m.reported, trouble)
+		},
 	}
 	m.service = &request.Service{
 		Store: m.store, Workflows: m.workflows, Now: m.clock.Now, Log: log,
-		Flows: requesttest.Flows{{Name: "postgres", Approvers: []string{bob}}},
 	}
+	set, err := rules.Compile(rules.Document{
+		Approvers: []string{bob}, Approvals: 1, ApprovalTimeoutSeconds: 3600,
+	})
+	require.NoError(t, err)
 	first := requesttest.New(m.clock.Now())
+	m.service.Flows = requesttest.Flows{{
+		Name: "postgres", Targets: []request.Target{first.Request.Target},
+		TargetRules: map[string]*rules.Rules{first.Request.Target.Name: set},
+	}}
 	m.id = first.Request.ID
 	require.NoError(t, m.store.Create(t.Context(), first))
 	m.move(t, path...)

@@ -42,6 +42,8 @@ func New(at time.Time) request.Change {
 		Workflow:        "arn:aws:states:us-east-1:123456789012:stateMachine:sym-main-postgres",
 		LambdaConnector: "arn:aws:iam::123456789012:role/sym/SymLambdaPostgres",
 		Channel:         "#access", ApprovalTimeout: time.Hour,
+		BackupAfter: 15 * time.Minute, BackupApprovers: []string{"dave@example.com"},
+		Terms: "Bob approves it.", ApprovalsNeeded: 1,
 		State: request.Requested, Version: 1, CreatedAt: at, UpdatedAt: at,
 	}
 	return request.Change{Request: r, Record: request.Record{
@@ -59,7 +61,7 @@ func TestStore(t *testing.T, store Store) {
 	act := func(action, by string) request.Act {
 		return request.Act{
 			Action: action, By: by, At: at.Add(time.Second), Reason: "fine",
-			Rule: request.RuleApprover,
+			Rule: request.RuleApprover, Because: "they are an approver",
 		}
 	}
 
@@ -74,10 +76,100 @@ func TestStore(t *testing.T, store Store) {
 		require.NoError(t, store.Apply(ctx, change))
 		change = change.Request.Change(request.Active, act(request.ActionGrant, "workflow"))
 		change.Request.ExpiresAt = at.Add(time.Hour)
+		change.Request.DatabaseUser = "alice"
 		require.NoError(t, store.Apply(ctx, change))
 		got, err = store.Get(ctx, first.Request.ID)
 		require.NoError(t, err)
 		assert.Equal(t, change.Request, got)
+	})
+
+	t.Run("keeps everything of broken glass, from one write to its review", func(t *testing.T) {
+		first := New(at)
+		first.Request.BreakGlass, first.Request.ReviewDue = true, at.Add(request.ReviewEvery)
+		first.Request.Extends, first.Request.Fingerprint = uuid.NewString(), "abc"
+		approve := first.Request.Change(request.Approved, act(request.ActionApprove, request.ByRules))
+		require.NoError(t, store.Create(ctx, first, approve))
+		got, err := store.Get(ctx, first.Request.ID)
+		require.NoError(t, err)
+		assert.Equal(t, approve.Request, got)
+		assert.ErrorIs(t, store.Create(ctx, first, approve), request.ErrConflict)
+
+		failed := got.Change(request.Failed, act(request.ActionFail, request.ByWorkflow))
+		require.NoError(t, store.Apply(ctx, failed))
+		remind := failed.Request.Note(act(request.ActionRemind, request.ByWorkflow))
+		require.NoError(t, store.Apply(ctx, remind))
+		due := remind.Request.ReviewDue
+		overdue, err := store.Overdue(ctx, due, 1000)
+		require.NoError(t, err)
+		assert.Contains(t, ids(request.Page{Requests: overdue}), got.ID, "its review is due")
+		page, err := store.List(ctx, request.Query{Review: true, Limit: 1000})
+		require.NoError(t, err)
+		assert.Contains(t, ids(page), got.ID)
+
+		review := remind.Request.Note(act(request.ActionReview, "bob@example.com"))
+		require.NoError(t, store.Apply(ctx, review))
+		got, err = store.Get(ctx, got.ID)
+		require.NoError(t, err)
+		assert.Equal(t, review.Request, got)
+		overdue, err = store.Overdue(ctx, due, 1000)
+		require.NoError(t, err)
+		assert.NotContains(t, ids(request.Page{Requests: overdue}), got.ID)
+		page, err = store.List(ctx, request.Query{Review: true, Limit: 1000})
+		require.NoError(t, err)
+		assert.NotContains(t, ids(page), got.ID)
+		records, err := store.Records(ctx, got.ID)
+		require.NoError(t, err)
+		assert.Equal(t, []request.Record{
+			first.Record, approve.Record, failed.Record, remind.Record, review.Record,
+		}, records)
+	})
+
+	t.Run("keeps one approval of several", func(t *testing.T) {
+		first := New(at)
+		require.NoError(t, store.Create(ctx, first))
+		one := first.Request.Note(act(request.ActionApprove, "bob@example.com"))
+		require.NoError(t, store.Apply(ctx, one))
+		other := first.Request.Note(act(request.ActionApprove, "carol@example.com"))
+		assert.ErrorIs(t, store.Apply(ctx, other), request.ErrConflict, "made from an older version")
+		got, err := store.Get(ctx, first.Request.ID)
+		require.NoError(t, err)
+		assert.Equal(t, one.Request, got)
+	})
+
+	t.Run("notes a thing once", func(t *testing.T) {
+		first := New(at)
+		require.NoError(t, store.Create(ctx, first))
+		id := first.Request.ID
+		noted, err := store.Noted(ctx, id, "told")
+		require.NoError(t, err)
+		assert.False(t, noted)
+		for i := range 2 {
+			isFirst, err := store.Note(ctx, id, "told")
+			require.NoError(t, err)
+			assert.Equal(t, i == 0, isFirst)
+		}
+		noted, err = store.Noted(ctx, id, "told")
+		require.NoError(t, err)
+		assert.True(t, noted)
+		noted, err = store.Noted(ctx, id, "told again")
+		require.NoError(t, err)
+		assert.False(t, noted)
+		got, err := store.Get(ctx, id)
+		require.NoError(t, err)
+		assert.Equal(t, first.Request, got, "a note is no part of the request")
+	})
+
+	t.Run("remembers where a message is", func(t *testing.T) {
+		first := New(at)
+		require.NoError(t, store.Create(ctx, first))
+		channel, ts, err := store.SlackMessage(ctx, first.Request.ID)
+		require.NoError(t, err)
+		assert.Empty(t, channel+ts)
+		require.NoError(t, store.SaveSlackMessage(ctx, first.Request.ID, "C1", "1.2"))
+		require.NoError(t, store.SaveSlackMessage(ctx, first.Request.ID, "C2", "3.4"))
+		channel, ts, err = store.SlackMessage(ctx, first.Request.ID)
+		require.NoError(t, err)
+		assert.Equal(t, "C2 3.4", channel+" "+ts)
 	})
 
 	t.Run("does not know what was never written", func(t *testing.T) {
@@ -162,6 +254,71 @@ func TestStore(t *testing.T, store Store) {
 		page, err := store.List(ctx, request.Query{State: request.Denied, Limit: 2})
 		require.NoError(t, err)
 		assert.Equal(t, denied, ids(page))
+	})
+
+	t.Run("lists those that fit everything that is asked", func(t *testing.T) {
+		future := at.Add(3000 * time.Hour)
+		who := uuid.NewString() + "@example.com"
+		granted, done := future.Add(time.Minute), future.Add(time.Hour)
+		first := New(future)
+		first.Request.Requester = who
+		require.NoError(t, store.Create(ctx, first))
+		other := New(future.Add(time.Millisecond))
+		other.Request.Requester = who
+		other.Request.Flow, other.Request.Target.Name = "mysql", "mysql-readonly"
+		require.NoError(t, store.Create(ctx, other))
+		r := first.Request
+		for _, step := range []struct {
+			to request.State
+			at time.Time
+		}{
+			{request.Approved, granted}, {request.Active, granted}, {request.Revoking, done},
+			{request.Done, done},
+		} {
+			change := r.Change(step.to, request.Act{Action: "act", By: "workflow", At: step.at})
+			require.NoError(t, store.Apply(ctx, change))
+			r = change.Request
+		}
+		for name, test := range map[string]struct {
+			query request.Query
+			want  []string
+		}{
+			"a person":         {request.Query{}, []string{other.Request.ID, r.ID}},
+			"a flow":           {request.Query{Flow: "mysql"}, []string{other.Request.ID}},
+			"a target":         {request.Query{Target: "postgres-readonly"}, []string{r.ID}},
+			"a state":          {request.Query{State: request.Done}, []string{r.ID}},
+			"what nobody has":  {request.Query{State: request.Done, Flow: "mysql"}, nil},
+			"before the grant": {request.Query{HeldAt: granted.Add(-time.Millisecond)}, nil},
+			"at the grant":     {request.Query{HeldAt: granted}, []string{r.ID}},
+			"before the end":   {request.Query{HeldAt: done.Add(-time.Millisecond)}, []string{r.ID}},
+			"at the end":       {request.Query{HeldAt: done}, nil},
+		} {
+			test.query.Requester, test.query.Limit = who, 5
+			page, err := store.List(ctx, test.query)
+			require.NoError(t, err, name)
+			assert.Equal(t, test.want, ids(page), name)
+		}
+		test := request.Query{Requester: who, Limit: 1}
+		page, err := store.List(ctx, test)
+		require.NoError(t, err)
+		assert.Equal(t, []string{other.Request.ID}, ids(page))
+		test.Next = page.Next
+		page, err = store.List(ctx, test)
+		require.NoError(t, err)
+		assert.Equal(t, []string{r.ID}, ids(page))
+	})
+
+	t.Run("lists what is open, whatever its deadline", func(t *testing.T) {
+		first := New(at.Add(-2000 * time.Hour)) // before every other one
+		require.NoError(t, store.Create(ctx, first))
+		open, err := store.Open(ctx, 1)
+		require.NoError(t, err)
+		assert.Equal(t, []string{first.Request.ID}, ids(request.Page{Requests: open}))
+		denied := first.Request.Change(request.Denied, act("deny", "bob@example.com"))
+		require.NoError(t, store.Apply(ctx, denied))
+		open, err = store.Open(ctx, 1)
+		require.NoError(t, err)
+		assert.NotContains(t, ids(request.Page{Requests: open}), first.Request.ID)
 	})
 
 	t.Run("lists what is overdue, the oldest first, until it has ended", func(t *testing.T) {
