@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	sortRequest  = "request"
-	prefixRecord = "audit#"
-	kindRequest  = "request"
+	prefixRequest = "request#"
+	sortRequest   = "request"
+	prefixRecord  = "audit#"
+	kindRequest   = "request"
 
 	// timeFormat is RFC 3339 in UTC with milliseconds: its text sorts as time does.
 	timeFormat = "2006-01-02T15:04:05.000Z"
@@ -92,7 +93,7 @@ type actItem struct {
 }
 
 // recordItem is an audit record. It repeats what the request was for, so that it can be read
-// by itself. It is in no index: it is read with its request.
+// by itself. It is in no index but by_outbox, and there only until it is delivered.
 type recordItem struct {
 	actItem
 	RequestID string `dynamodbav:"request_id"`
@@ -103,6 +104,10 @@ type recordItem struct {
 	Flow      string `dynamodbav:"flow"`
 	Target    string `dynamodbav:"target"`
 	ExpiresAt string `dynamodbav:"expires_at,omitempty"`
+
+	// These two are there until every sink has it.
+	Todo   []string `dynamodbav:"todo,stringset,omitempty"`
+	Outbox string   `dynamodbav:"outbox,omitempty"`
 }
 
 func toItem(r request.Request) item {
@@ -167,9 +172,9 @@ func toActItem(act *request.Act) *actItem {
 	}
 }
 
-func toRecordItem(change request.Change) recordItem {
+func (s *Store) toRecordItem(change request.Change) recordItem {
 	r, record := change.Request, change.Record
-	return recordItem{
+	item := recordItem{
 		actItem:   *toActItem(&record.Act),
 		RequestID: r.ID,
 		Sequence:  record.Sequence,
@@ -179,7 +184,12 @@ func toRecordItem(change request.Change) recordItem {
 		Flow:      r.Flow,
 		Target:    r.Target.Name,
 		ExpiresAt: text(r.ExpiresAt),
+		Todo:      s.sinks,
 	}
+	if len(s.sinks) > 0 {
+		item.Outbox = inOutbox
+	}
+	return item
 }
 
 func fromItem(attributes values) (request.Request, error) {

@@ -17,6 +17,7 @@ import (
 const (
 	indexByCreated  = "by_created"
 	indexByDeadline = "by_deadline"
+	indexByOutbox   = "by_outbox"
 )
 
 // filteredPage is how many requests a query looks at before it picks those in a state.
@@ -123,31 +124,55 @@ func filter(input *dynamodb.QueryInput, q request.Query) {
 func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) (
 	[]request.Request, error,
 ) {
-	answer, err := s.client.Query(ctx, &dynamodb.QueryInput{
-		TableName:              &s.table,
-		IndexName:              aws.String(indexByDeadline),
-		KeyConditionExpression: aws.String("#open = :open AND #deadline <= :now"),
-		ExpressionAttributeNames: map[string]string{
-			"#open": "open", "#deadline": "deadline",
-		},
+	return s.byDeadline(ctx, "listing overdue requests", now, limit)
+}
+
+// Open reads open requests, and those whose review is due, the one whose deadline comes first
+// before the others. They may have changed since, as with [Store.Overdue].
+func (s *Store) Open(ctx context.Context, limit int) ([]request.Request, error) {
+	return s.byDeadline(ctx, "listing open requests", time.Time{}, limit)
+}
+
+// byDeadline reads requests from the index by_deadline up to a time; zero is no limit.
+func (s *Store) byDeadline(ctx context.Context, doing string, until time.Time, limit int) (
+	[]request.Request, error,
+) {
+	input := &dynamodb.QueryInput{
+		TableName:                &s.table,
+		IndexName:                aws.String(indexByDeadline),
+		KeyConditionExpression:   aws.String("#open = :open"),
+		ExpressionAttributeNames: map[string]string{"#open": "open"},
 		ExpressionAttributeValues: values{
 			":open": &types.AttributeValueMemberS{Value: stillOpen},
-			":now":  &types.AttributeValueMemberS{Value: text(now)},
 		},
 		Limit: aws.Int32(int32(limit)),
-	})
-	if err != nil {
-		return nil, &StoreUnavailable{"listing overdue requests", err}
 	}
-	var overdue []request.Request
-	for _, attributes := range answer.Items {
-		r, err := fromItem(attributes)
+	if !until.IsZero() {
+		*input.KeyConditionExpression += " AND #deadline <= :until"
+		input.ExpressionAttributeNames["#deadline"] = "deadline"
+		input.ExpressionAttributeValues[":until"] =
+			&types.AttributeValueMemberS{Value: text(until)}
+	}
+	var found []request.Request
+	for {
+		answer, err := s.client.Query(ctx, input)
 		if err != nil {
-			return nil, err
+			return nil, &StoreUnavailable{doing, err}
 		}
-		overdue = append(overdue, r)
+		for _, attributes := range answer.Items {
+			r, err := fromItem(attributes)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, r)
+		}
+		// A page ends at 1 MB even where the limit is not reached.
+		left := limit - len(found)
+		if len(answer.LastEvaluatedKey) == 0 || left <= 0 {
+			return found, nil
+		}
+		input.ExclusiveStartKey, input.Limit = answer.LastEvaluatedKey, aws.Int32(int32(left))
 	}
-	return overdue, nil
 }
 
 // position is where a page ended.

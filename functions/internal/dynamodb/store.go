@@ -3,6 +3,11 @@
 // A request is the item with the partition key "request#<id>" and the sort key "request"; its
 // audit records stand beside it under "audit#<sequence>". The index by_created lists requests
 // by their time of creation, the index by_deadline those that are open by their deadline.
+//
+// What else belongs to a request are items of its partition, too, so that writing them never
+// meets its transitions: notes ("note#<name>"), where its message in Slack is ("slack"), and the
+// lease of who delivers its records ("lease"). The index by_outbox lists the records that have
+// yet to be delivered.
 package dynamodb
 
 import (
@@ -36,18 +41,20 @@ func (e *StoreUnavailable) Unwrap() error { return e.Err }
 type Store struct {
 	client *dynamodb.Client
 	table  string
+	sinks  []string
 }
 
-// New makes a store of a table that exists.
-func New(client *dynamodb.Client, table string) *Store {
-	return &Store{client: client, table: table}
+// New makes a store of a table that exists. Each record is written with the names of the sinks
+// that it has to be delivered to from then on, see [Store.Undelivered].
+func New(client *dynamodb.Client, table string, sinks ...string) *Store {
+	return &Store{client: client, table: table, sinks: sinks}
 }
 
 type values = map[string]types.AttributeValue
 
 func key(id, sort string) values {
 	return values{
-		"pk": &types.AttributeValueMemberS{Value: "request#" + id},
+		"pk": &types.AttributeValueMemberS{Value: prefixRequest + id},
 		"sk": &types.AttributeValueMemberS{Value: sort},
 	}
 }
@@ -108,7 +115,7 @@ func (s *Store) write(
 	id := changes[0].Request.ID
 	items := []types.TransactWriteItem{item}
 	for _, change := range changes {
-		record, err := attributevalue.MarshalMap(toRecordItem(change))
+		record, err := attributevalue.MarshalMap(s.toRecordItem(change))
 		if err != nil {
 			return fmt.Errorf("encoding a record of the request %s: %w", id, err)
 		}

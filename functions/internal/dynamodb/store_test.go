@@ -21,18 +21,26 @@ import (
 	"sym-postgres-quickstart/test/sandbox/moto"
 )
 
-// TestStore runs the suite of every store against DynamoDB as moto keeps it.
+// TestStore runs the suite of every store against DynamoDB as moto keeps it, and then what only
+// this one can.
 func TestStore(t *testing.T) {
 	server, err := moto.Start(t.Context(), moto.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Close() })
 	client := clientFor(server.URL())
-	createTable(t, client)
-	requesttest.TestStore(t, New(client, "requests"))
+	createTable(t, client, "requests")
+	createTable(t, client, "outbox")
+	t.Run("suite", func(t *testing.T) {
+		requesttest.TestStore(t, New(client, "requests", "log", "slack"))
+	})
+	t.Run("notes", func(t *testing.T) { testNotes(t, New(client, "requests")) })
+	t.Run("open", func(t *testing.T) { testOpen(t, New(client, "requests")) })
+	t.Run("outbox", func(t *testing.T) { testOutbox(t, client) })
+	t.Run("lease", func(t *testing.T) { testLease(t, New(client, "requests")) })
 }
 
 // createTable makes the table as modules/sym-runtime does.
-func createTable(t *testing.T, client *dynamodb.Client) {
+func createTable(t *testing.T, client *dynamodb.Client, name string) {
 	t.Helper()
 	attribute := func(name string) types.AttributeDefinition {
 		return types.AttributeDefinition{
@@ -46,10 +54,10 @@ func createTable(t *testing.T, client *dynamodb.Client) {
 		}
 	}
 	_, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName: aws.String("requests"),
+		TableName: &name,
 		AttributeDefinitions: []types.AttributeDefinition{
 			attribute("pk"), attribute("sk"), attribute("kind"), attribute("created_at"),
-			attribute("open"), attribute("deadline"),
+			attribute("open"), attribute("deadline"), attribute("outbox"), attribute("at"),
 		},
 		KeySchema: keys("pk", "sk"),
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
@@ -60,6 +68,10 @@ func createTable(t *testing.T, client *dynamodb.Client) {
 			IndexName:  aws.String("by_deadline"),
 			KeySchema:  keys("open", "deadline"),
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
+		}, {
+			IndexName:  aws.String("by_outbox"),
+			KeySchema:  keys("outbox", "at"),
+			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
 		}},
 		BillingMode: types.BillingModePayPerRequest,
 	})

@@ -1,0 +1,83 @@
+package dynamodb
+
+import (
+	"context"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/uuid"
+
+	"sym-postgres-quickstart/functions/internal/request"
+)
+
+const (
+	prefixNote = "note#"
+	sortSlack  = "slack"
+)
+
+// Note remembers something about a request, and tells whether it is new. Of several at once one
+// is the first.
+func (s *Store) Note(ctx context.Context, id, name string) (first bool, err error) {
+	// Where the SDK tries again, after an answer that was lost, the note there is our own.
+	by := &types.AttributeValueMemberS{Value: uuid.NewString()}
+	item := key(id, prefixNote+name)
+	item["noted_by"] = by
+	err = retryContention(ctx, "noting "+name+" of the request "+id, func() error {
+		_, err := s.client.PutItem(ctx, &dynamodb.PutItemInput{
+			TableName:                 &s.table,
+			Item:                      item,
+			ConditionExpression:       aws.String("attribute_not_exists(pk) OR noted_by = :by"),
+			ExpressionAttributeValues: values{":by": by},
+		})
+		return err
+	})
+	if errors.Is(err, request.ErrConflict) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Noted tells whether something was noted about a request.
+func (s *Store) Noted(ctx context.Context, id, name string) (bool, error) {
+	item, err := s.read(ctx, id, prefixNote+name)
+	return len(item) > 0, err
+}
+
+// SlackMessage is where a request's message in Slack is; empty where there is none yet.
+func (s *Store) SlackMessage(ctx context.Context, id string) (channel, ts string, err error) {
+	item, err := s.read(ctx, id, sortSlack)
+	return stringOf(item["channel"]), stringOf(item["ts"]), err
+}
+
+// SaveSlackMessage keeps where a request's message in Slack is, in place of where it was.
+func (s *Store) SaveSlackMessage(ctx context.Context, id, channel, ts string) error {
+	item := key(id, sortSlack)
+	item["channel"] = &types.AttributeValueMemberS{Value: channel}
+	item["ts"] = &types.AttributeValueMemberS{Value: ts}
+	return retryContention(ctx, "keeping the Slack message of the request "+id, func() error {
+		_, err := s.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.table, Item: item})
+		return err
+	})
+}
+
+// read reads one item of a request as it is now; nil where there is none.
+func (s *Store) read(ctx context.Context, id, sort string) (values, error) {
+	answer, err := s.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName:      &s.table,
+		Key:            key(id, sort),
+		ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return nil, &StoreUnavailable{"reading the item " + sort + " of the request " + id, err}
+	}
+	return answer.Item, nil
+}
+
+func stringOf(value types.AttributeValue) string {
+	if s, ok := value.(*types.AttributeValueMemberS); ok {
+		return s.Value
+	}
+	return ""
+}
