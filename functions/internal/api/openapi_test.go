@@ -141,6 +141,26 @@ func TestDocumentedRoutes(t *testing.T) {
 	assert.Equal(t, there, documented)
 }
 
+// TestDeployedRoutes holds the document against the routes that Terraform gives API Gateway.
+func TestDeployedRoutes(t *testing.T) {
+	source, err := os.ReadFile("../../../modules/sym-runtime/api.tf")
+	require.NoError(t, err)
+	deployed := []string{}
+	for _, match := range regexp.MustCompile(`"((?:GET|POST) /[^"]*)"`).
+		FindAllStringSubmatch(string(source), -1) {
+		deployed = append(deployed, match[1])
+	}
+	doc, err := theDocument()
+	require.NoError(t, err)
+	documented := []string{}
+	for path, item := range doc.Paths.Map() {
+		for method := range item.Operations() {
+			documented = append(documented, method+" "+path)
+		}
+	}
+	assert.ElementsMatch(t, documented, deployed)
+}
+
 // TestDocumentedCodes holds the document against the codes of errors, in both directions: each
 // has one status in Go, and the response of that status lists it.
 func TestDocumentedCodes(t *testing.T) {

@@ -93,8 +93,8 @@ func (a *API) moment(text string) (time.Time, error) {
 	at, err := time.Parse(time.RFC3339, strings.Replace(text, " ", "+", 1))
 	switch {
 	case err != nil:
-		return at, refuse(request.InvalidTime, "%.64q is not a time as RFC 3339 writes it, such as "+
-			"2026-03-03T14:00:00Z or 2026-03-03T14:00:00%%2B01:00.", text)
+		return at, refuse(request.InvalidTime, "The time %.64q is not written as RFC 3339 has it, "+
+			"such as 2026-03-03T14:00:00Z or 2026-03-03T14:00:00%%2B01:00.", text)
 	case at.After(a.Service.Now().Add(time.Minute)): // clocks differ a little
 		return at, refuse(request.InvalidTime, "The time %.64q is yet to come, and who will hold "+
 			"access then is not known.", text)

@@ -2,9 +2,11 @@ package api_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,6 +160,23 @@ func TestTwoApprovals(t *testing.T) {
 	assert.Equal(t, "requested", story.Audit[1].To)
 }
 
+// TestBackupApprovers lets a back-up approve once their time has come.
+func TestBackupApprovers(t *testing.T) {
+	d := newDesk(t)
+	r, body := d.ask(t, http.StatusCreated, as("alice", "POST", "/requests", askAdmin+"}"))
+	assert.Contains(t, body, `"backup_from":"2026-03-03T14:10:00.123Z"`)
+	approve := as("Erin", "POST", "/requests/"+r.ID+"/approve", "")
+	status, body := d.call(t, approve)
+	assert.Equal(t, http.StatusForbidden, status)
+	assert.Contains(t, body, `"code":"not_an_approver"`)
+	d.clock.Advance(10 * time.Minute)
+	r, _ = d.ask(t, http.StatusOK, approve)
+	require.Len(t, r.Approvals, 1)
+	story, _ := d.ask(t, http.StatusOK, as("alice", "GET", "/requests/"+r.ID, ""))
+	assert.Equal(t, "backup_approver", story.Audit[1].Rule)
+	assert.Equal(t, "erin@example.com", story.Audit[1].By)
+}
+
 // TestRulesDecide has what nobody is asked about: approved at once, and denied outright. Both
 // are written down with the rule and the reason that it matched.
 func TestRulesDecide(t *testing.T) {
@@ -265,6 +284,39 @@ func TestIdempotency(t *testing.T) {
 	assert.Len(t, page.Requests, 2)
 }
 
+// list calls GET /requests as alice and returns the numbers of the requests in the answer.
+func (d desk) list(t *testing.T, query string) []string {
+	t.Helper()
+	_, body := d.ask(t, http.StatusOK, listing(t, query))
+	return numbers(t, body)
+}
+
+// listing is the call of alice's list, with its query as API Gateway gives it.
+func listing(t *testing.T, query string) events.APIGatewayV2HTTPRequest {
+	t.Helper()
+	values, err := url.ParseQuery(query)
+	require.NoError(t, err)
+	event := as("alice", "GET", "/requests", "")
+	event.RawQueryString = query
+	event.QueryStringParameters = map[string]string{}
+	for name := range values {
+		event.QueryStringParameters[name] = values.Get(name)
+	}
+	return event
+}
+
+// numbers are those in the ids of a page's requests.
+func numbers(t *testing.T, body string) []string {
+	t.Helper()
+	var page struct{ Requests []shown }
+	require.NoError(t, json.Unmarshal([]byte(body), &page))
+	all := []string{}
+	for _, r := range page.Requests {
+		all = append(all, strings.TrimPrefix(r.ID, "request-"))
+	}
+	return all
+}
+
 // TestFilters lists what is asked for and nothing else, and who held a role at a moment.
 func TestFilters(t *testing.T) {
 	d := newDesk(t)
@@ -279,25 +331,6 @@ func TestFilters(t *testing.T) {
 	d.advance(t, "request-1", request.Done, request.ActionEnd) // at 14:11
 	d.ask(t, http.StatusCreated, as("alice", "POST", "/requests", good))
 
-	list := func(query string) []string {
-		t.Helper()
-		values, err := url.ParseQuery(query)
-		require.NoError(t, err)
-		event := as("alice", "GET", "/requests", "")
-		event.RawQueryString = query
-		event.QueryStringParameters = map[string]string{}
-		for name := range values {
-			event.QueryStringParameters[name] = values.Get(name)
-		}
-		_, body := d.ask(t, http.StatusOK, event)
-		var page struct{ Requests []shown }
-		require.NoError(t, json.Unmarshal([]byte(body), &page))
-		ids := []string{}
-		for _, r := range page.Requests {
-			ids = append(ids, strings.TrimPrefix(r.ID, "request-"))
-		}
-		return ids
-	}
 	for query, want := range map[string][]string{
 		"":                                     {"3", "2", "1"},
 		"next=":                                {"3", "2", "1"},
@@ -314,13 +347,17 @@ func TestFilters(t *testing.T) {
 		"held_at=2026-03-03T14:00:59Z":         {},
 		"held_at=2026-03-03T14:01:01Z":         {"2", "1"},
 		"held_at=2026-03-03T15:11:00%2B01:00":  {"2", "1"},
-		"held_at=2026-03-03T15:11:00+01:00":    {"2", "1"}, // the plus sign not encoded
 		"held_at=2026-03-03T14:11:01Z":         {"2"},
 		"held_at=2026-03-03T14:11:00Z&flow=x":  {},
 		"held_at=2026-03-03T14:05:00Z&limit=1": {"2"},
 	} {
-		assert.Equal(t, want, list(query), "%q", query)
+		assert.Equal(t, want, d.list(t, query), "%q", query)
 	}
+
+	// A plus sign that was not encoded arrives as a space. The document asks to encode it.
+	lenient := d.Handle(t.Context(), listing(t, "held_at=2026-03-03T15:11:00+01:00"))
+	require.Equal(t, http.StatusOK, lenient.StatusCode, lenient.Body)
+	assert.Equal(t, []string{"2", "1"}, numbers(t, lenient.Body))
 
 	// Page by page, with the filter on each.
 	event := as("alice", "GET", "/requests", "")
@@ -342,4 +379,131 @@ func TestFilters(t *testing.T) {
 		next = page.Next
 	}
 	assert.Equal(t, []string{"request-3", "request-1"}, ids)
+}
+
+// TestWhoCouldRead answers an auditor's question: who could read what on the 3rd of March at
+// 14:00? The answer is the role's time in the database, not that of the request or the decision.
+func TestWhoCouldRead(t *testing.T) {
+	d := newDesk(t)
+	at := func(clock string) {
+		moment, err := time.Parse("15:04:05", clock)
+		require.NoError(t, err)
+		moment = moment.AddDate(2026, 2, 2)
+		d.clock.Advance(moment.Sub(d.clock.Now()))
+	}
+	granted := func(person, clock string, duration int) string {
+		at(clock)
+		r, _ := d.ask(t, http.StatusCreated, as(person, "POST", "/requests", fmt.Sprintf(
+			`{"flow":"postgres","target":"readonly","reason":"x","duration":%d}`, duration)))
+		d.ask(t, http.StatusOK, as("bob", "POST", "/requests/"+r.ID+"/approve", ""))
+		d.advance(t, r.ID, request.Active, request.ActionGrant)
+		return r.ID
+	}
+	end := func(id, clock string) {
+		at(clock)
+		d.advance(t, id, request.Revoking, request.ActionRevoke)
+		d.advance(t, id, request.Done, request.ActionEnd)
+	}
+
+	before := granted("alice", "13:00:00", 1800)
+	end(before, "13:30:00")
+	ends := granted("carol", "13:20:00", 1800)
+	end(ends, "14:00:00") // by then it is gone
+	had := granted("alice", "13:30:00", 3600)
+	late := granted("dave", "13:40:00", 600) // should have ended at 13:50, and nobody could do it
+	at("13:50:00")
+	d.advance(t, late, request.Revoking, request.ActionRevoke)
+	at("13:55:00")
+	extension, _ := d.ask(t, http.StatusCreated, as("alice", "POST", "/requests/"+had+"/extend", ""))
+	d.ask(t, http.StatusOK, as("bob", "POST", "/requests/"+extension.ID+"/approve", ""))
+	begins := granted("erin", "14:00:00", 1800)
+	at("14:00:01")
+	d.advance(t, extension.ID, request.Active, request.ActionGrant)
+	granted("mallo", "14:00:02", 1800)
+	at("14:00:03")
+	d.ask(t, http.StatusCreated, as("frank", "POST", "/requests", good)) // never decided
+	end(had, "14:10:00")
+	at("23:00:00")
+	d.advance(t, late, request.Done, request.ActionEnd)
+
+	const moment = "held_at=2026-03-03T14:00:00Z"
+	_, body := d.ask(t, http.StatusOK, listing(t, moment))
+	var page struct {
+		Requests []struct {
+			ID, Requester, Target, Role string
+			DatabaseUser                string `json:"database_user"`
+			GrantedAt                   string `json:"granted_at"`
+			DoneAt                      string `json:"done_at"`
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(body), &page))
+	answer := []string{}
+	for _, r := range page.Requests {
+		answer = append(answer, strings.Join([]string{
+			r.ID, r.Requester, r.Target, r.Role, r.GrantedAt, r.DoneAt}, " "))
+	}
+	assert.Equal(t, []string{
+		begins + " erin@example.com postgres-readonly readonly 2026-03-03T14:00:00.000Z ",
+		late + " dave@example.com postgres-readonly readonly 2026-03-03T13:40:00.000Z " +
+			"2026-03-03T23:00:00.000Z",
+		had + " alice@example.com postgres-readonly readonly 2026-03-03T13:30:00.000Z " +
+			"2026-03-03T14:10:00.000Z",
+	}, answer)
+	assert.Equal(t, []string{strings.TrimPrefix(had, "request-")},
+		d.list(t, moment+"&requester=alice%40example.com"), "of one person")
+	assert.Empty(t, d.list(t, moment+"&target=postgres-admin"), "of another target")
+	assert.Empty(t, d.list(t, "held_at=2026-03-02T14:00:00Z"), "the day before")
+}
+
+// TestOneKeyAtOnce sends one submission from many places at once: one request is made, and
+// everybody gets it.
+func TestOneKeyAtOnce(t *testing.T) {
+	d := newDesk(t)
+	event := as("alice", "POST", "/requests", good)
+	event.Headers = map[string]string{"idempotency-key": "k-1"}
+	answers := atOnce(8, func(int) events.APIGatewayV2HTTPResponse {
+		return d.Handle(t.Context(), event)
+	})
+	for _, answer := range answers {
+		assert.Equal(t, http.StatusCreated, answer.StatusCode)
+		assert.JSONEq(t, answers[0].Body, answer.Body)
+	}
+	assert.Len(t, d.list(t, ""), 1)
+}
+
+// TestTwoDecideAtOnce has one approve and another deny: one decision wins, the other one is told
+// whose.
+func TestTwoDecideAtOnce(t *testing.T) {
+	d := newDesk(t)
+	r, _ := d.ask(t, http.StatusCreated, as("alice", "POST", "/requests", askAdmin+"}"))
+	d.ask(t, http.StatusOK, as("bob", "POST", "/requests/"+r.ID+"/approve", ""))
+	calls := []events.APIGatewayV2HTTPRequest{
+		as("carol", "POST", "/requests/"+r.ID+"/approve", ""),
+		as("bob", "POST", "/requests/"+r.ID+"/deny", ""),
+	}
+	answers := atOnce(2, func(i int) events.APIGatewayV2HTTPResponse {
+		return d.Handle(t.Context(), calls[i])
+	})
+	won, lost := 0, 1
+	if answers[0].StatusCode != http.StatusOK {
+		won, lost = 1, 0
+	}
+	assert.Equal(t, http.StatusOK, answers[won].StatusCode, answers[won].Body)
+	assert.Equal(t, http.StatusConflict, answers[lost].StatusCode)
+	assert.Contains(t, answers[lost].Body, `"code":"already_decided"`)
+	assert.Contains(t, answers[lost].Body, []string{"carol@example.com", "bob@example.com"}[won])
+	story, _ := d.ask(t, http.StatusOK, as("alice", "GET", "/requests/"+r.ID, ""))
+	assert.Len(t, story.Audit, 3, "one record more")
+	assert.Equal(t, []string{"approved", "denied"}[won], story.State)
+}
+
+// atOnce does something several times at once.
+func atOnce[T any](n int, do func(i int) T) []T {
+	results := make([]T, n)
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() { results[i] = do(i) })
+	}
+	group.Wait()
+	return results
 }

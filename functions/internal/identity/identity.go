@@ -143,8 +143,8 @@ func (c *Callers) Person(ctx context.Context, caller Caller) (string, error) {
 			"callers of the Runtime.", arn)
 	case !request.IsEmail(p.session):
 		return "", refuse("The caller %s signed in through IAM Identity Center with a user name "+
-			"that is not an e-mail address in letters from A to Z. Have the ARN added to the callers of the Runtime, "+
-			"with the address.", arn)
+			"that is not an e-mail address in letters from A to Z. Have the ARN added to the "+
+			"callers of the Runtime, with the address.", arn)
 	}
 	if err := c.prove(ctx, p.name, caller); err != nil {
 		return "", err
