@@ -158,7 +158,8 @@ func input(id, label string, e slackapi.BlockElement) *slackapi.InputBlock {
 // textInput is where a person writes a reason.
 func textInput(placeholder, initial string) slackapi.BlockElement {
 	e := slackapi.NewPlainTextInputBlockElement(plain(placeholder, mostPlaceholder), valueAction)
-	e.Multiline, e.MaxLength, e.InitialValue = true, request.MaxReason, initial
+	e.Multiline, e.MaxLength = true, request.MaxReason
+	e.InitialValue = shorten(visible(initial), request.MaxReason)
 	return e
 }
 

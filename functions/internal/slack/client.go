@@ -43,6 +43,7 @@ type client struct {
 	url     string
 	secrets Secrets
 	http    *http.Client
+	wait    func(context.Context, time.Duration) error
 
 	mu    sync.Mutex
 	token string
@@ -59,10 +60,32 @@ func newClient(apiURL string, secrets Secrets) *client {
 	if !strings.HasSuffix(apiURL, "/") {
 		apiURL += "/"
 	}
-	return &client{url: apiURL, secrets: secrets, http: &http.Client{Timeout: callTimeout}}
+	return &client{
+		url: apiURL, secrets: secrets, http: &http.Client{Timeout: callTimeout}, wait: wait,
+	}
 }
 
-// do calls one method of Slack's. A token that was rotated is read again, once.
+// wait lets time pass, unless the context ends before.
+func wait(ctx context.Context, d time.Duration) error {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
+		return context.DeadlineExceeded
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// longestWait is how long Slack may ask us to wait before we call again. A channel takes about a
+// message a second.
+const longestWait = 5 * time.Second
+
+// do calls one method of Slack's. A token that was rotated is read again, once, and where Slack
+// asks for a moment's patience it has it, once.
 func (c *client) do(
 	ctx context.Context, method string, call func(*slackapi.Client) error,
 ) error {
@@ -76,9 +99,13 @@ func (c *client) do(
 		if failed != nil {
 			return failed
 		}
-		if fresh != token {
-			err = call(again)
+		if api = again; fresh != token {
+			err = call(api)
 		}
+	}
+	limited, isLimited := errors.AsType[*slackapi.RateLimitedError](err)
+	if isLimited && limited.RetryAfter <= longestWait && c.wait(ctx, limited.RetryAfter) == nil {
+		err = call(api)
 	}
 	if err != nil {
 		return fmt.Errorf("Slack's %s: %w", method, err)
@@ -125,9 +152,13 @@ func tokenRefused(err error) bool { return codeIs(err, badTokens...) }
 
 // tryAgain are Slack's refusals that time, or a human, makes go away.
 var tryAgain = append([]string{
-	"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable",
-	"request_timeout", "team_added_to_org", "missing_scope", "no_permission",
+	"ratelimited", "rate_limited", "message_limit_exceeded", "internal_error", "fatal_error",
+	"service_unavailable", "request_timeout", "team_added_to_org", "missing_scope",
+	"no_permission",
 }, badTokens...)
+
+// refusesForGood tells whether Slack has refused what it will always refuse.
+func refusesForGood(err error) bool { return codeOf(err) != "" && !codeIs(err, tryAgain...) }
 
 // message is what is posted: blocks, and the text that stands for them in a notification.
 type message struct {

@@ -71,28 +71,23 @@ func usage(command string) message {
 
 // ask opens the modal of a new request.
 func (h *Handler) ask(ctx context.Context, c call, flow string) error {
-	type offer struct {
-		flows []request.Flow
-		err   error
-	}
-	offered := make(chan offer, 1) // Slack's three seconds are short: both at once
-	go func() {
-		flows, err := h.Service.Offered(ctx)
-		offered <- offer{flows, err}
-	}()
-	person, err := h.people.email(ctx, c.form.Get("user_id"))
-	o := <-offered
-	switch {
-	case err != nil:
+	person, flows, err := h.offeredTo(ctx, c.form.Get("user_id"))
+	if err != nil {
 		return err
-	case o.err != nil:
-		return o.err
 	}
-	choice, err := choose(o.flows, person, flow)
+	choice, err := choose(flows, person, flow)
 	if err != nil {
 		return err
 	}
 	return h.opened(h.client.open(ctx, c.form.Get("trigger_id"), choice.modal()))
+}
+
+// offeredTo is who somebody is, and what can be asked for.
+func (d desk) offeredTo(ctx context.Context, user string) (string, []request.Flow, error) {
+	return together(
+		func() (string, error) { return d.people.email(ctx, user) },
+		func() ([]request.Flow, error) { return d.Service.Offered(ctx) },
+	)
 }
 
 // opened makes a sentence of it where Slack opens no modal any more. The one call that opens it
@@ -110,29 +105,26 @@ func (h *Handler) opened(err error) error {
 
 // list is the answer to list.
 func (h *Handler) list(ctx context.Context, c call) (*message, error) {
-	person, err := h.people.email(ctx, c.form.Get("user_id"))
-	if err != nil {
-		return nil, err
-	}
 	now := h.Now()
-	held, more, err := h.find(ctx, request.Query{HeldAt: now})
+	person, held, err := together(
+		func() (string, error) { return h.people.email(ctx, c.form.Get("user_id")) },
+		func() (found, error) { return h.find(ctx, request.Query{HeldAt: now}) },
+	)
 	if err != nil {
 		return nil, err
 	}
-	waiting, moreWaiting, err := h.find(ctx, request.Query{
-		Requester: person, State: request.Requested,
-	})
+	waiting, err := h.find(ctx, request.Query{Requester: person, State: request.Requested})
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(held, func(a, b request.Request) int {
+	slices.SortStableFunc(held.requests, func(a, b request.Request) int {
 		return a.ExpiresAt.Compare(b.ExpiresAt)
 	})
 	var has, waits []line
-	for _, r := range held {
+	for _, r := range held.requests {
 		has = append(has, holding(r, person, now))
 	}
-	for _, r := range waiting {
+	for _, r := range waiting.requests {
 		waits = append(waits, line{
 			code(r.Target.RoleName), words(" in the flow %s for %s, asked for ", r.Flow,
 				lasting(r.Duration)),
@@ -140,9 +132,10 @@ func (h *Handler) list(ctx context.Context, c call) (*message, error) {
 		})
 	}
 	m := &message{text: notification("%d have access now; you wait for %d", len(has), len(waits))}
-	m.blocks = append(m.blocks, table("Who has what now", "Nobody has anything now.", has, more)...)
+	m.blocks = append(m.blocks,
+		table("Who has what now", "Nobody has anything now.", has, held.more)...)
 	if len(waits) > 0 {
-		m.blocks = append(m.blocks, table("What you wait for", "", waits, moreWaiting)...)
+		m.blocks = append(m.blocks, table("What you wait for", "", waits, waiting.more)...)
 	}
 	return m, nil
 }
@@ -163,23 +156,26 @@ func holding(r request.Request, person string, now time.Time) line {
 // mostListed is how many requests a list in Slack shows of each kind.
 const mostListed = 50
 
-// find reads what a list shows, and tells whether there is more.
-func (h *Handler) find(ctx context.Context, q request.Query) ([]request.Request, bool, error) {
+// found is what a list shows.
+type found struct {
+	requests []request.Request
+	more     bool // than these
+}
+
+// find reads what a list shows.
+func (h *Handler) find(ctx context.Context, q request.Query) (f found, err error) {
 	q.Limit = mostListed
-	var found []request.Request
 	for {
 		page, err := h.Service.List(ctx, q)
 		if err != nil {
-			return nil, false, err
+			return found{}, err
 		}
-		found = append(found, page.Requests...)
-		switch {
-		case len(found) > mostListed:
-			return found[:mostListed], true, nil
-		case page.Next == "":
-			return found, false, nil
-		case len(found) == mostListed:
-			return found, true, nil
+		f.requests = append(f.requests, page.Requests...)
+		if n := len(f.requests); n > mostListed || n == mostListed && page.Next != "" {
+			return found{f.requests[:mostListed], true}, nil
+		}
+		if page.Next == "" {
+			return f, nil
 		}
 		q.Next = page.Next // a page of a filtered list may be short
 	}

@@ -2,6 +2,7 @@ package slack
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,9 @@ func directMessage(r request.Request, record request.Record, others time.Time) *
 		return nil
 	}
 	subject := line{code(r.Target.RoleName), words(" in the flow %s", r.Flow)}
+	if r.Extends != "" {
+		subject = append(line{words("your extension of ")}, subject...)
+	}
 	switch record.To {
 	case request.Approved:
 		return told("Approved", r, record,
@@ -25,14 +29,18 @@ func directMessage(r request.Request, record request.Record, others time.Time) *
 		if record.By == r.Requester {
 			return nil
 		}
-		return told("Denied", r, record, append(line{bold("Denied: ")}, subject...))
+		m := told("Denied", r, record, append(line{bold("Denied: ")}, subject...))
+		if reason := record.Reason; reason != "" { // to who asked, all of it
+			m.blocks = slices.Insert(m.blocks, 1, rich(quote(reason)))
+		}
+		return m
 	case request.Expired:
 		return told("Expired", r, request.Record{}, append(append(line{bold("Expired: ")},
 			subject...), words(". %s Ask again if you still need it.",
 			reasonOf(&record.Act, request.NobodyDecided))))
 	case request.Failed:
 		return told("Failed", r, request.Record{}, append(append(line{bold("Failed: ")},
-			subject...), words(". %s", some(record.Reason))))
+			subject...), words(". %s", shorten(some(record.Reason), mostTerms))))
 	case request.Active:
 		if r.State != request.Active {
 			return nil // told so late that it is over; that has a message of its own
@@ -44,7 +52,7 @@ func directMessage(r request.Request, record request.Record, others time.Time) *
 	return nil
 }
 
-// told is a direct message of one line, with what was done below it.
+// told is a direct message of one line, with what was done below it, and by which rule.
 func told(what string, r request.Request, record request.Record, first line) *message {
 	all := []line{first}
 	if record.By != "" {
@@ -55,7 +63,11 @@ func told(what string, r request.Request, record request.Record, first line) *me
 		if r.BreakGlass && record.To == request.Approved {
 			did = "granted it at once"
 		}
-		all = append(all, deed(record.Act, did))
+		act := record.Act
+		if record.To == request.Denied {
+			act.Reason = "" // it follows below
+		}
+		all = append(all, deed(act, did))
 	}
 	if r.BreakGlass && record.To == request.Approved {
 		all = append(all, line{words("Everybody in the channel has been told, and somebody who may " +
@@ -72,8 +84,12 @@ func told(what string, r request.Request, record request.Record, first line) *me
 // active says that somebody has what they asked for, and how to use it.
 func active(r request.Request) *message {
 	user := some(r.DatabaseUser)
+	what := "Active: "
+	if r.Extends != "" {
+		what = "Extended: "
+	}
 	body := []slackapi.RichTextElement{lines(
-		line{bold("Active: "), words("you have "), code(r.Target.RoleName),
+		line{bold(what), words("you have "), code(r.Target.RoleName),
 			words(" (%s) until ", labelOf(r.Target)), moment(r.ExpiresAt)},
 		line{words("In the database you are "), code(user), words(". Connect as you always do; the " +
 			"role is there at once, also in sessions that are open.")},
@@ -83,7 +99,7 @@ func active(r request.Request) *message {
 			shellQuote(r.Target.Connect+" user="+conninfoQuote(r.DatabaseUser))))
 	}
 	return &message{
-		text: notification("Active: you have %s until %s, as the database user %s",
+		text: notification("%syou have %s until %s, as the database user %s", what,
 			r.Target.RoleName, until(r.ExpiresAt), user),
 		blocks: []slackapi.Block{rich(body...), endOrExtend(r), small("Request " + r.ID)},
 	}

@@ -84,11 +84,7 @@ func (d desk) later(ctx context.Context, t task, do string) error {
 
 // chosen changes the modal of a new request to what its flow and target offer.
 func (h *Handler) chosen(ctx context.Context, said slackapi.InteractionCallback) error {
-	person, err := h.people.email(ctx, said.User.ID)
-	if err != nil {
-		return err
-	}
-	flows, err := h.Service.Offered(ctx)
+	person, flows, err := h.offeredTo(ctx, said.User.ID)
 	if err != nil {
 		return err
 	}
@@ -106,15 +102,21 @@ func (h *Handler) chosen(ctx context.Context, said slackapi.InteractionCallback)
 
 // form opens the modal that a button stands for.
 func (h *Handler) form(ctx context.Context, trigger, button string, t task) error {
-	person, err := h.people.email(ctx, t.User)
-	if err != nil {
-		return err
-	}
-	story, err := h.Service.Show(ctx, t.ID)
+	person, story, err := together(
+		func() (string, error) { return h.people.email(ctx, t.User) },
+		func() (request.Story, error) { return h.Service.Show(ctx, t.ID) },
+	)
 	if err != nil {
 		return err
 	}
 	r := story.Request
+	// Where it is too late for the modal, doing it without is refused, and the service knows why.
+	switch {
+	case button == denyButton && r.State != request.Requested:
+		return h.later(ctx, t, doDeny)
+	case button == reviewButton && r.ReviewDue.IsZero():
+		return h.later(ctx, t, doReview)
+	}
 	var view slackapi.ModalViewRequest
 	switch button {
 	case extendButton:
@@ -126,13 +128,12 @@ func (h *Handler) form(ctx context.Context, trigger, button string, t task) erro
 			return err
 		}
 	case denyButton:
-		title, label := "Deny the request", "Reason"
+		title, submit, hint := "Deny the request", "Deny", "What the requester should know."
 		if person == r.Requester {
-			title, label = "Withdraw request", "Reason"
+			title, submit, hint = "Withdraw the request", "Withdraw", "Why you do not need it."
 		}
-		view = modal(denyModal, title, "Deny", "", about(r),
-			input(reasonBlock, label, textInput("What the requester should know. It may be empty.",
-				"")).WithOptional(true))
+		view = modal(denyModal, title, submit, "", about(r),
+			input(reasonBlock, "Reason", textInput(hint, "")).WithOptional(true))
 	case reviewButton:
 		view = modal(reviewModal, "Review break-glass", "Reviewed", "", about(r),
 			input(reasonBlock, "What you found", textInput("What the access was used for, and "+
@@ -238,6 +239,10 @@ func (h *Handler) submitted(
 		t.BreakGlass = f.checked(breakGlassBlock)
 		t.Key = t.key(said.View.ID)
 		if err := h.check(ctx, t); err != nil {
+			if isCode(err, request.DeniedByRule) {
+				// That it was asked for is written down, as it is where it comes by the API.
+				h.attempted(ctx, t)
+			}
 			return h.modalErrors(said.View, blockOf(err), h.sentence(ctx, c.id, t.Do, err))
 		}
 	case denyModal:
@@ -254,6 +259,14 @@ func (h *Handler) submitted(
 		return h.modalErrors(said.View, "", h.sentence(ctx, c.id, t.Do, err))
 	}
 	return done()
+}
+
+// attempted has a request written down that a rule denies.
+func (h *Handler) attempted(ctx context.Context, t task) {
+	if err := h.later(ctx, t, t.Do); err != nil {
+		h.Log.ErrorContext(ctx, "a request that a rule denies could not be written down",
+			"call", t.Call, "error", err)
+	}
 }
 
 // check tells what would be refused, as far as that can be known in the time that there is.

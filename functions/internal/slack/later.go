@@ -133,7 +133,7 @@ func (d desk) tell(ctx context.Context, t task, sentence string) error {
 		return nil
 	}
 	_, _, err := d.client.post(ctx, t.User, m)
-	if codeOf(err) != "" && !codeIs(err, tryAgain...) {
+	if refusesForGood(err) {
 		d.Log.WarnContext(ctx, "nobody could be told", "call", t.Call, "error", err)
 		return nil // Slack will never take it
 	}

@@ -88,7 +88,7 @@ func terms(r request.Request) []line {
 	all := []line{{bold("Rule: "), words("%s", shorten(some(r.Terms), mostTerms))}}
 	if from := r.BackupFrom(); r.State == request.Requested && !from.IsZero() {
 		all = append(all, line{bold("Back-up approvers: "),
-			words("%s, from ", listPeople(r.BackupApprovers)), moment(from), words(" on")})
+			words("%s, from ", listPeople(r.BackupApprovers, "or")), moment(from), words(" on")})
 	}
 	return all
 }
@@ -100,6 +100,9 @@ func stateLine(r request.Request) line {
 		l := line{bold("Waits for approval"), words(" until "), moment(r.DecideBy())}
 		if r.ApprovalsNeeded > 1 {
 			l = append(l, words(": %d of %d given", len(r.Approvals), r.ApprovalsNeeded))
+			if n := len(r.Approvals); n > 0 {
+				l = append(l, words(", by %s", listPeople(approvers(r), "and")))
+			}
 		}
 		return l
 	case request.Approved:
@@ -114,7 +117,7 @@ func stateLine(r request.Request) line {
 	case request.Active:
 		return line{bold("Active"), words(" until "), moment(r.ExpiresAt)}
 	case request.Failed:
-		return line{bold("Failed"), words(": %s", some(r.Failure))}
+		return line{bold("Failed"), words(": %s", shorten(some(r.Failure), mostTerms))}
 	case request.Revoking:
 		return line{bold("Ending"), words(": the role is being taken away")}
 	default:
@@ -126,17 +129,33 @@ func stateLine(r request.Request) line {
 	}
 }
 
+func approvers(r request.Request) []string {
+	var all []string
+	for _, a := range r.Approvals {
+		all = append(all, a.By)
+	}
+	return all
+}
+
 func reasonOf(a *request.Act, otherwise string) string {
 	if a == nil || a.Reason == "" {
 		return otherwise
 	}
-	return a.Reason
+	return shorten(a.Reason, mostTerms)
 }
+
+// mostDeeds is how many approvals are told one by one: Slack refuses messages of more than about
+// twelve thousand characters in all.
+const mostDeeds = 5
 
 // history says who did what to the request, why, and by which rule.
 func history(r request.Request) []line {
 	var all []line
-	for _, a := range r.Approvals {
+	for i, a := range r.Approvals {
+		if i == mostDeeds {
+			all = append(all, line{words("• and %d more", len(r.Approvals)-i)})
+			break
+		}
 		did := "approved it"
 		if r.BreakGlass {
 			did = "granted it at once"
@@ -180,7 +199,8 @@ func deed(a request.Act, did string) line {
 		l = append(l, words(" (%s)", shorten(oneLine(a.Because), mostBecause)))
 	}
 	if a.Reason != "" {
-		l = append(l, words(": “%s”", shorten(a.Reason, request.MaxReason)))
+		// On one line, so that nobody can write one that looks like the next.
+		l = append(l, words(": “%s”", shorten(oneLine(visible(a.Reason)), mostSaid)))
 	}
 	return l
 }

@@ -198,8 +198,8 @@ func refusal(err error) string {
 	return ""
 }
 
-// listPeople puts several addresses into a sentence.
-func listPeople(emails []string) string {
+// listPeople puts several addresses into a sentence, with a word before the last.
+func listPeople(emails []string, last string) string {
 	switch n := len(emails); {
 	case n == 0:
 		return "nobody"
@@ -208,6 +208,6 @@ func listPeople(emails []string) string {
 	case n > 10:
 		return fmt.Sprintf("%s and %d more", strings.Join(emails[:9], ", "), n-9)
 	default:
-		return strings.Join(emails[:n-1], ", ") + " or " + emails[n-1]
+		return strings.Join(emails[:n-1], ", ") + " " + last + " " + emails[n-1]
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Reminders say what the passing of time brings: that an access is about to end, and that back-up
-// approvers may decide.
+// approvers may decide. They also post what a channel did not take when it was new.
 type Reminders struct{ desk }
 
 const (
@@ -18,7 +18,7 @@ const (
 	endsSoon = 10 * time.Minute
 	// longEnough is what an access has to last longer than for that.
 	longEnough = 15 * time.Minute
-	// mostOpen is how many open requests are looked at.
+	// mostOpen is how many open requests are looked at, those first that are due first.
 	mostOpen = 500
 )
 
@@ -30,23 +30,44 @@ func (m *Reminders) Run(ctx context.Context, now time.Time) error {
 	}
 	var errs []error
 	for _, r := range open {
-		switch {
-		case m.endsSoon(r, now) && !outlived(r, open):
-			err = m.once(ctx, r, "slack-ten-minutes", func() error {
-				return m.direct(ctx, r, tenMinutes(r, now))
-			})
-		case m.backupsDue(r, now):
-			err = m.once(ctx, r, "slack-backup", func() error {
-				return m.below(ctx, r, reminder(r, m.accounts(ctx, r.BackupApprovers)))
-			})
-		default:
-			continue
-		}
-		if err != nil {
+		if err := m.remind(ctx, r, open, now); err != nil {
 			errs = append(errs, fmt.Errorf("reminding of the request %s: %w", r.ID, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (m *Reminders) remind(
+	ctx context.Context, r request.Request, open []request.Request, now time.Time,
+) error {
+	switch {
+	case m.endsSoon(r, now) && !outlived(r, open):
+		return m.once(ctx, r, "slack-ten-minutes", func() error {
+			return m.direct(ctx, r, tenMinutes(r, now))
+		})
+	case r.State == request.Requested:
+		if err := m.postAgain(ctx, r); err != nil || !m.backupsDue(r, now) {
+			return err
+		}
+		return m.once(ctx, r, "slack-backup", func() error {
+			return m.below(ctx, r, reminder(r, m.accounts(ctx, r.BackupApprovers)))
+		})
+	}
+	return nil
+}
+
+// postAgain posts a request that its channel did not take before: somebody may have let the app
+// in meanwhile.
+func (m *Reminders) postAgain(ctx context.Context, r request.Request) error {
+	given, err := m.Store.Noted(ctx, r.ID, unpostedNote)
+	if err != nil || !given {
+		return err
+	}
+	_, ts, err := m.Store.SlackMessage(ctx, r.ID)
+	if err != nil || ts != "" {
+		return err
+	}
+	return m.toChannel(ctx, r, "", "")
 }
 
 func (m *Reminders) endsSoon(r request.Request, now time.Time) bool {
@@ -69,8 +90,7 @@ func outlived(r request.Request, open []request.Request) bool {
 
 func (m *Reminders) backupsDue(r request.Request, now time.Time) bool {
 	from := r.BackupFrom()
-	return r.State == request.Requested && !from.IsZero() && !now.Before(from) &&
-		now.Before(r.DecideBy())
+	return !from.IsZero() && !now.Before(from) && now.Before(r.DecideBy())
 }
 
 // accounts are the Slack accounts of people who are called.

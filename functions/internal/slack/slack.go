@@ -112,6 +112,16 @@ func New(s Settings, p Parts) (*Slack, error) {
 	}, nil
 }
 
+// Later does what a person has asked for in Slack, after the reply; see [Handler.Later].
+func (s *Slack) Later(ctx context.Context, payload json.RawMessage) error {
+	return s.Handler.Later(ctx, payload)
+}
+
+// Remind says what the passing of time brings; see [Reminders.Run].
+func (s *Slack) Remind(ctx context.Context, now time.Time) error {
+	return s.Reminders.Run(ctx, now)
+}
+
 // desk is what the parts of the adapter share.
 type desk struct {
 	Settings

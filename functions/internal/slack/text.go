@@ -2,8 +2,10 @@ package slack
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf16"
 
 	slackapi "github.com/slack-go/slack"
@@ -20,6 +22,7 @@ const (
 	mostFallback    = 300 // ours: what a notification shows
 	mostBecause     = 300 // ours: an expression and its values
 	mostTerms       = 1000
+	mostSaid        = 300 // ours: what somebody said to what they did, where others can read it
 )
 
 // escape makes a text harmless where Slack reads markup: what stands between < and > would be
@@ -46,20 +49,37 @@ func shorten(text string, most int) string {
 	return strings.TrimRight(text[:end], " \n") + string(ellipsis)
 }
 
+// visible takes out of a text what cannot be seen and changes how the rest looks: letters that
+// turn the direction of writing or have no width, and control characters. What joins letters and
+// emoji stays.
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		const zeroWidthNonJoiner, zeroWidthJoiner = '\u200c', '\u200d'
+		switch {
+		case r == '\n', r == '\t', r == zeroWidthNonJoiner, r == zeroWidthJoiner:
+			return r
+		case r == '\u2028', r == '\u2029': // line and paragraph separators
+			return '\n'
+		case unicode.IsControl(r),
+			unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r):
+			return -1
+		}
+		return r
+	}, text)
+}
+
 // oneLine brings a text onto one line.
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // notification is the text that stands for a message where its blocks are not shown.
 func notification(format string, args ...any) string {
-	return escape(shorten(oneLine(fmt.Sprintf(format, args...)), mostFallback))
+	return escape(shorten(oneLine(visible(fmt.Sprintf(format, args...))), mostFallback))
 }
 
 // plain is a text object that Slack shows as it is.
 func plain(text string, most int) *slackapi.TextBlockObject {
-	if text == "" {
-		text = "–" // Slack refuses an empty one
-	}
-	return slackapi.NewTextBlockObject(slackapi.PlainTextType, shorten(text, most), false, false)
+	return slackapi.NewTextBlockObject(slackapi.PlainTextType,
+		shorten(some(visible(text)), most), false, false)
 }
 
 // The elements of rich text. It has no markup in it, so that people's words can do nothing in it.
@@ -71,15 +91,15 @@ var (
 )
 
 func words(format string, args ...any) element {
-	return slackapi.NewRichTextSectionTextElement(some(fmt.Sprintf(format, args...)), nil)
+	return slackapi.NewRichTextSectionTextElement(some(visible(fmt.Sprintf(format, args...))), nil)
 }
 
 func bold(text string) element {
-	return slackapi.NewRichTextSectionTextElement(some(text), boldStyle)
+	return slackapi.NewRichTextSectionTextElement(some(visible(text)), boldStyle)
 }
 
 func code(text string) element {
-	return slackapi.NewRichTextSectionTextElement(some(shorten(text, mostText)), codeStyle)
+	return slackapi.NewRichTextSectionTextElement(some(shorten(visible(text), mostText)), codeStyle)
 }
 
 // moment is a time that Slack shows in the reader's own time zone.
@@ -91,6 +111,7 @@ func moment(t time.Time) element {
 
 func mention(user string) element { return slackapi.NewRichTextSectionUserElement(user, nil) }
 
+// some is a text that Slack takes: it refuses an empty one.
 func some(text string) string {
 	if text == "" {
 		return "–"
@@ -113,12 +134,15 @@ func lines(all ...line) *slackapi.RichTextSection {
 	return slackapi.NewRichTextSection(elements...)
 }
 
-// quote sets off a person's words.
+// quote sets off a person's words, without the empty lines that would push the rest out of sight.
 func quote(text string) slackapi.RichTextElement {
+	text = emptyLines.ReplaceAllString(visible(text), "\n\n")
 	return &slackapi.RichTextQuote{
 		Type: slackapi.RTEQuote, Elements: []element{words("%s", shorten(text, mostText))},
 	}
 }
+
+var emptyLines = regexp.MustCompile(`\n(\s*\n){2,}`)
 
 // preformatted is for what is copied into a terminal.
 func preformatted(text string) slackapi.RichTextElement {

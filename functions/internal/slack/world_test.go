@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sym-postgres-quickstart/functions/internal/delivery"
 	"sym-postgres-quickstart/functions/internal/request"
 	"sym-postgres-quickstart/functions/internal/request/requesttest"
 	"sym-postgres-quickstart/functions/internal/rules"
@@ -209,7 +210,7 @@ func (w *world) tryDeliver(t *testing.T, id string) error {
 	records, err := w.store.Records(t.Context(), id)
 	require.NoError(t, err)
 	for _, record := range records {
-		if err := w.Sink.deliver(t.Context(), r, record); err != nil {
+		if err := w.Sink.Deliver(t.Context(), delivery.Item{Request: r, Record: record}); err != nil {
 			return err
 		}
 	}
