@@ -26,6 +26,12 @@ locals {
     user               = var.pg_connection_config.user
   }
 
+  # What people are told to connect with.
+  connect = coalesce(var.connect, join(" ", [
+    "host=${local.database.host}", "port=${local.database.port}",
+    "dbname=${local.database.database}", "sslmode=${local.database.sslmode}",
+  ]))
+
   # What a database of yours cannot do without. The original's placeholders
   # count as missing.
   _placeholders = ["", "changeme"]
@@ -48,10 +54,15 @@ module "sym_runtime" {
   source = "../../modules/sym-runtime"
 
   architecture         = var.architecture
+  audit_bucket         = var.audit_bucket
+  audit_retention_days = var.audit_retention_days
   callers              = var.callers
+  error_channel        = var.error_channel
   package              = "${var.package_dir}/runtime.zip"
   runtime_name         = var.runtime_name
   safelist_account_ids = var.safelist_account_ids
+  slack_users          = var.slack_users
+  slack_workspace_id   = var.slack_workspace_id
   sym_account_ids      = var.sym_account_ids
   sym_org_slug         = var.sym_org_slug
   tags                 = var.tags
@@ -98,9 +109,12 @@ module "postgres_flow" {
 
   allow_self_approval      = var.allow_self_approval
   approval_timeout_seconds = var.approval_timeout_seconds
+  connect                  = local.connect
   flow_name                = var.flow_name
   flow_vars                = var.flow_vars
   function_arn             = module.postgres_lambda.function_arn
+  groups                   = var.groups
+  rules                    = var.rules
   runtime                  = module.sym_runtime
   tags                     = var.tags
   targets                  = var.pg_targets

@@ -19,6 +19,26 @@ variable "architecture" {
   nullable    = false
 }
 
+variable "audit_bucket" {
+  description = <<-EOT
+    Whether to keep the audit records in a bucket too, which nobody can change
+    or empty for so many days (S3 Object Lock). `mode` is `GOVERNANCE` or
+    `COMPLIANCE`; in the latter not even the account's root can.
+  EOT
+  type = object({
+    mode           = optional(string, "GOVERNANCE")
+    retention_days = number
+  })
+  default = null
+}
+
+variable "audit_retention_days" {
+  description = "How many days CloudWatch keeps the audit records."
+  type        = number
+  default     = 400
+  nullable    = false
+}
+
 variable "aws_region" {
   description = "The region that everything is put into."
   type        = string
@@ -41,6 +61,16 @@ variable "callers" {
   type        = map(string)
   default     = {}
   nullable    = false
+}
+
+variable "connect" {
+  description = <<-EOT
+    What people are told to connect with once they hold a role: a connection
+    string of libpq without the user. By default it is where the Postgres
+    function connects to.
+  EOT
+  type        = string
+  default     = null
 }
 
 variable "db_enabled" {
@@ -78,10 +108,11 @@ variable "end_sessions" {
   nullable    = false
 }
 
-# Taken for whoever has it set; nothing is posted to Slack yet.
-# tflint-ignore: terraform_unused_declarations
 variable "error_channel" {
-  description = "The Slack channel for errors that need a human."
+  description = <<-EOT
+    The Slack channel for what needs a human. It is published to the error topic
+    too.
+  EOT
   type        = string
   default     = "#sym-errors"
 }
@@ -107,6 +138,15 @@ variable "flow_vars" {
   })
   default  = {}
   nullable = false
+}
+
+variable "groups" {
+  description = <<-EOT
+    People by a name that the rules have for them: lists of e-mail addresses.
+  EOT
+  type        = map(list(string))
+  default     = {}
+  nullable    = false
 }
 
 variable "lambda_security_group_ids" {
@@ -170,6 +210,17 @@ variable "pg_targets" {
   nullable = false
 }
 
+variable "rules" {
+  description = <<-EOT
+    Who may request and approve what, by the role_name of a target, or by `*`
+    for all of them. docs/rules.md has every field, and examples.
+  EOT
+  # The module postgres-flow checks every field of it.
+  type     = any
+  default  = {}
+  nullable = false
+}
+
 variable "runtime_name" {
   description = <<-EOT
     What the Runtime and all that belongs to it is called: small letters,
@@ -187,10 +238,21 @@ variable "safelist_account_ids" {
   nullable    = false
 }
 
-# Taken for whoever has it set; nothing is posted to Slack yet.
-# tflint-ignore: terraform_unused_declarations
+variable "slack_users" {
+  description = <<-EOT
+    People whom Slack knows by another e-mail address, or by none: e-mail
+    addresses by the ids of Slack's users.
+  EOT
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
 variable "slack_workspace_id" {
-  description = "The Slack workspace in which people ask."
+  description = <<-EOT
+    The Slack workspace in which people ask, such as T0123456789. Without it
+    there is the API alone.
+  EOT
   type        = string
   default     = null
 }

@@ -3,19 +3,30 @@
 
 locals {
   name = "sym-${var.runtime_name}"
+
+  # What people are told to connect with.
+  connect = coalesce(var.connect, join(" ", [
+    "host=${module.db.host}", "port=${module.db.port}",
+    "dbname=${module.db.database}", "sslmode=verify-full",
+  ]))
 }
 
 module "sym_runtime" {
   source = "../../modules/sym-runtime"
 
   architecture         = var.architecture
+  audit_bucket         = var.audit_bucket
+  audit_retention_days = var.audit_retention_days
   callers              = var.callers
   deletion_protection  = false
+  error_channel        = var.error_channel
   log_retention_days   = 7
   package              = "${var.package_dir}/runtime.zip"
   runtime_name         = var.runtime_name
   safelist_account_ids = var.safelist_account_ids
   secret_recovery_days = 0
+  slack_users          = var.slack_users
+  slack_workspace_id   = var.slack_workspace_id
   sym_account_ids      = var.sym_account_ids
   sym_org_slug         = var.sym_org_slug
   tags                 = var.tags
@@ -63,10 +74,13 @@ module "postgres_flow" {
 
   allow_self_approval      = var.allow_self_approval
   approval_timeout_seconds = var.approval_timeout_seconds
+  connect                  = local.connect
   flow_name                = var.flow_name
   flow_vars                = var.flow_vars
   function_arn             = module.postgres_lambda.function_arn
+  groups                   = var.groups
   log_retention_days       = 7
+  rules                    = var.rules
   runtime                  = module.sym_runtime
   tags                     = var.tags
   targets                  = var.pg_targets

@@ -19,6 +19,26 @@ variable "architecture" {
   nullable    = false
 }
 
+variable "audit_bucket" {
+  description = <<-EOT
+    Whether to keep the audit records in a bucket too, which nobody can change
+    or empty for so many days (S3 Object Lock). `mode` is `GOVERNANCE` or
+    `COMPLIANCE`; in the latter not even the account's root can.
+  EOT
+  type = object({
+    mode           = optional(string, "GOVERNANCE")
+    retention_days = number
+  })
+  default = null
+}
+
+variable "audit_retention_days" {
+  description = "How many days CloudWatch keeps the audit records."
+  type        = number
+  default     = 7
+  nullable    = false
+}
+
 variable "aws_region" {
   description = "The region that everything is put into."
   type        = string
@@ -43,6 +63,16 @@ variable "callers" {
   nullable    = false
 }
 
+variable "connect" {
+  description = <<-EOT
+    What people are told to connect with once they hold a role: a connection
+    string of libpq without the user. By default it is where the Postgres
+    function connects to.
+  EOT
+  type        = string
+  default     = null
+}
+
 variable "db_namespace" {
   description = "What the names of the example database begin with."
   type        = string
@@ -50,10 +80,11 @@ variable "db_namespace" {
   nullable    = false
 }
 
-# Taken for whoever has it set; nothing is posted to Slack yet.
-# tflint-ignore: terraform_unused_declarations
 variable "error_channel" {
-  description = "The Slack channel for errors that need a human."
+  description = <<-EOT
+    The Slack channel for what needs a human. It is published to the error topic
+    too.
+  EOT
   type        = string
   default     = "#sym-errors"
 }
@@ -83,6 +114,15 @@ variable "flow_vars" {
   nullable = false
 }
 
+variable "groups" {
+  description = <<-EOT
+    People by a name that the rules have for them: lists of e-mail addresses.
+  EOT
+  type        = map(list(string))
+  default     = {}
+  nullable    = false
+}
+
 variable "package_dir" {
   description = "Where `make build` put the functions."
   type        = string
@@ -108,6 +148,26 @@ variable "pg_targets" {
   nullable = false
 }
 
+variable "rules" {
+  description = <<-EOT
+    Who may request and approve what, by the role_name of a target, or by `*`
+    for all of them. docs/rules.md has every field, and examples.
+  EOT
+  # The module postgres-flow checks every field of it.
+  type = any
+  default = {
+    # Two approve what can write, and alice may break the glass.
+    readwrite = {
+      approvals = 2
+      break_glass = {
+        max_duration_seconds = 300
+        people               = ["alice@example.com"]
+      }
+    }
+  }
+  nullable = false
+}
+
 variable "runtime_name" {
   description = <<-EOT
     What the Runtime and all that belongs to it is called: small letters,
@@ -125,10 +185,21 @@ variable "safelist_account_ids" {
   nullable    = false
 }
 
-# Taken for whoever has it set; nothing is posted to Slack yet.
-# tflint-ignore: terraform_unused_declarations
+variable "slack_users" {
+  description = <<-EOT
+    People whom Slack knows by another e-mail address, or by none: e-mail
+    addresses by the ids of Slack's users.
+  EOT
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
 variable "slack_workspace_id" {
-  description = "The Slack workspace in which people ask."
+  description = <<-EOT
+    The Slack workspace in which people ask, such as T0123456789. Without it
+    there is the API alone.
+  EOT
   type        = string
   default     = null
 }
