@@ -13,7 +13,7 @@ MODULES   := $(sort $(dir $(wildcard modules/*/main.tf)))
 SCRIPTS   := .ci/run
 
 .DEFAULT_GOAL := help
-.PHONY: help build sandbox test bench lint fmt docs clean
+.PHONY: help build client sandbox test bench lint fmt docs clean
 
 help: ## List the targets.
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' \
@@ -21,6 +21,10 @@ help: ## List the targets.
 
 build: ## Build the functions into functions/dist (ARCH=arm64 or amd64).
 	go run ./functions/build -arch $(ARCH)
+
+client: ## Build the command-line client into .build/sym.
+	@mkdir -p .build
+	go build -trimpath -o .build/ ./functions/sym
 
 sandbox: ## Deploy to an AWS on this machine, and see one request from start to finish.
 	@mkdir -p .build && go build -o .build/story ./test/sandbox/story

@@ -15,9 +15,22 @@ func (p *program) printJSON(raw json.RawMessage) error {
 	if err := json.Indent(&b, raw, "", "  "); err != nil {
 		return err
 	}
-	b.WriteByte('\n')
-	_, err := b.WriteTo(p.out)
-	return err
+	fmt.Fprintln(p.out, escaped(b.String()))
+	return nil
+}
+
+// escaped writes what a terminal could obey as JSON's escapes, which mean the same. Outside of
+// strings JSON has only line breaks of that kind.
+func escaped(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r != '\n' && isCommand(r) {
+			fmt.Fprintf(&b, `\u%04x`, r) // none of them is longer
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // printRequest prints a request: as JSON where that was asked for, else as a card.
@@ -81,10 +94,7 @@ func (p *program) card(r client.Request) {
 			add("Connect", psql(r))
 		}
 	}
-	// Whole, whatever the terminal: this is what there is to read.
-	wide := *p
-	wide.width = func() int { return 0 }
-	wide.table(p.out, "  ", rows)
+	p.pairs("  ", rows)
 }
 
 // access is what a request asks for.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,11 +11,11 @@ import (
 
 // connect finds the API and the caller's credentials.
 func (p *program) connect(ctx context.Context, o *options) (*client.Client, error) {
-	address, err := p.address(ctx, o)
+	place, err := p.place(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	endpoint, err := client.ParseEndpoint(address)
+	endpoint, err := client.ParseEndpoint(place.Address)
 	if err != nil {
 		return nil, usageError{err.Error()}
 	}
@@ -22,10 +23,7 @@ func (p *program) connect(ctx context.Context, o *options) (*client.Client, erro
 	if err != nil {
 		return nil, err
 	}
-	region := client.RegionOf(endpoint)
-	if region == "" {
-		region = loaded.Region
-	}
+	region := cmp.Or(client.RegionOf(endpoint), place.Region, loaded.Region)
 	if region == "" {
 		return nil, fmt.Errorf("the region of %s is not known, since its name contains none: set "+
 			"AWS_REGION to the region it was deployed to", endpoint)
@@ -36,24 +34,24 @@ func (p *program) connect(ctx context.Context, o *options) (*client.Client, erro
 	}, nil
 }
 
-// address is where the API is: what the flags say, else the environment, else Terraform in the
+// place is where the API is: what the flags say, else the environment, else Terraform in the
 // current folder.
-func (p *program) address(ctx context.Context, o *options) (string, error) {
+func (p *program) place(ctx context.Context, o *options) (client.Place, error) {
 	switch api, dir := p.getenv("SYM_API"), p.getenv("SYM_DIR"); {
 	case o.api != "":
-		return o.api, nil
+		return client.Place{Address: o.api}, nil
 	case o.dir != "":
 		return client.FromTerraform(ctx, o.dir)
 	case api != "":
-		return api, nil
+		return client.Place{Address: api}, nil
 	case dir != "":
 		return client.FromTerraform(ctx, dir)
 	case !client.HasTerraform("."):
-		return "", client.ErrNoEndpoint
+		return client.Place{}, client.ErrNoEndpoint
 	}
-	address, err := client.FromTerraform(ctx, ".")
+	place, err := client.FromTerraform(ctx, ".")
 	if err != nil && !errors.Is(err, context.Canceled) {
-		return "", fmt.Errorf("%w; or give the address with --api or SYM_API", err)
+		err = fmt.Errorf("%w; or give the address with --api or SYM_API", err)
 	}
-	return address, err
+	return place, err
 }

@@ -3,21 +3,33 @@ package main
 import (
 	"flag"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"text/tabwriter"
 )
 
 // exits is what the exit codes mean.
 const exits = `Exit codes
-  0  it is done
-  1  it failed: no credentials, no API, no answer, or a fault inside the Runtime
-  2  the command, or what it asks for, is not right
-  3  refused: you may not do this, or a rule denies it
-  4  there is no such request
-  5  it comes too late: the request is decided, or has ended
-  6  waited in vain: the request has ended, and there is no access (denied, expired, failed, over)
-  7  the time to wait is up
+    0  it is done
+    1  it failed: no credentials, no API, no answer, or a fault inside the Runtime
+    2  the command, or what it asks for, is not right
+    3  refused: you may not do this, or a rule denies it
+    4  there is no such request
+    5  it comes too late: the request is decided, or has ended
+    6  waited in vain: the request has ended, and there is no access (denied, expired, failed, over)
+    7  the time to wait is up
+  130  stopped with Ctrl-C
 `
+
+// version prints what the program was built from.
+func (p *program) version() error {
+	built := "(unknown)"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		built = info.Main.Version + ", " + info.GoVersion
+	}
+	_, err := fmt.Fprintln(p.out, "sym "+built)
+	return err
+}
 
 // overview is what `sym help` prints.
 func overview() string {
@@ -28,6 +40,7 @@ func overview() string {
 		fmt.Fprintf(w, "  sym %s\t%s\n", strings.TrimSpace(c.name+" "+c.argument), c.about)
 	}
 	fmt.Fprintf(w, "  sym help [COMMAND]\tits flags\n")
+	fmt.Fprintf(w, "  sym version\twhat this was built from\n")
 	_ = w.Flush() // a strings.Builder takes everything
 	b.WriteString(`
 For example
@@ -40,7 +53,7 @@ Where the API is
   --api or SYM_API       its address, as terraform output api_endpoint prints it
   --dir or SYM_DIR       the folder of the environment, where Terraform is asked for it
   else                   Terraform is asked in the current folder
-  Its region is taken from the address, else from AWS_REGION or your profile.
+  Its region is taken from the address, else from Terraform, AWS_REGION or your profile.
 
 Who you are
   Calls are signed with your AWS credentials, from wherever the AWS CLI would take them. Sign in

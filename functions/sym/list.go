@@ -21,7 +21,7 @@ func listFlags(o *options) {
 	o.flags.BoolVar(&o.mine, "mine", false, "only your own")
 	o.flags.BoolVar(&o.review, "review", false, "only broken glass that nobody has reviewed")
 	o.flags.StringVar(&o.heldAt, "held-at", "", "who had access at that `time`; all of them")
-	o.flags.IntVar(&o.limit, "limit", defaultList, "at most `n`")
+	o.flags.IntVar(&o.limit, "limit", defaultList, "at most `n`, 20 unless told")
 	o.flags.BoolVar(&o.all, "all", false, "all of them")
 	o.flags.StringVar(&o.next, "next", "", "go on where a list ended: its `next`")
 }
@@ -111,14 +111,16 @@ func (p *program) listTable(requests []client.Request) {
 	if len(requests) == 0 {
 		return
 	}
-	rows := [][]cell{heading("ID", "STATE", "REQUESTER", "TARGET", "WHEN", "REASON")}
+	g := grid{
+		heading: []string{"ID", "STATE", "REQUESTER", "TARGET", "WHEN", "REASON"}, cut: true,
+	}
 	for _, r := range requests {
-		rows = append(rows, []cell{
+		g.rows = append(g.rows, []cell{
 			{text: r.ID}, {string(r.State), colours[r.State]}, {text: printable(r.Requester)},
 			{text: printable(r.Target)}, {text: p.when(r)}, {text: printable(r.Reason)},
 		})
 	}
-	p.table(p.out, "", rows)
+	p.grid("", g)
 }
 
 // heldTable shows who had access.
@@ -126,25 +128,19 @@ func (p *program) heldTable(requests []client.Request) {
 	if len(requests) == 0 {
 		return
 	}
-	rows := [][]cell{heading("REQUESTER", "USER", "TARGET", "ROLE", "FROM", "TO", "ID", "REASON")}
+	g := grid{
+		heading: []string{"REQUESTER", "USER", "TARGET", "ROLE", "HELD", "ID", "REASON"},
+		cut:     true,
+	}
 	for _, r := range requests {
-		to := "still active"
+		held := "since " + p.clock(r.GrantedAt)
 		if !r.DoneAt.IsZero() {
-			to = p.clock(r.DoneAt)
+			held = p.clock(r.GrantedAt) + " to " + p.clock(r.DoneAt)
 		}
-		rows = append(rows, cells(printable(r.Requester), printable(r.DatabaseUser),
-			printable(r.Target), printable(r.Role), p.clock(r.GrantedAt), to, r.ID,
-			printable(r.Reason)))
+		g.rows = append(g.rows, cells(printable(r.Requester), printable(r.DatabaseUser),
+			printable(r.Target), printable(r.Role), held, r.ID, printable(r.Reason)))
 	}
-	p.table(p.out, "", rows)
-}
-
-func heading(names ...string) []cell {
-	row := cells(names...)
-	for i := range row {
-		row[i].colour = dim
-	}
-	return row
+	p.grid("", g)
 }
 
 // when is the time that matters in a request's state.
@@ -175,7 +171,8 @@ func (p *program) nextInList(q client.Query, page client.Page) {
 	}
 	switch {
 	case page.Next != "":
-		p.next("There may be more: see all with --all, or go on with --next %s", page.Next)
+		p.next("There may be more: see all with --all, or go on with --next %s",
+			printable(page.Next))
 	case n == 0 && q.HeldAt.IsZero():
 		p.next("No request fits. `sym flows` shows what can be asked for.")
 	}
@@ -249,9 +246,7 @@ func (p *program) printFlows(flows []client.Flow) {
 			case t.Rules != nil:
 				rows = append(rows, cells("Rules", printable(t.Rules.Summary)))
 			}
-			wide := *p
-			wide.width = func() int { return 0 }
-			wide.table(p.out, "    ", rows)
+			p.pairs("    ", rows)
 		}
 	}
 }

@@ -18,6 +18,7 @@ func main() { os.Exit(start()) }
 func start() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // the second Ctrl-C ends us at once
 	p := &program{
 		out:         os.Stdout,
 		err:         os.Stderr,

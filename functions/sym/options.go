@@ -4,9 +4,10 @@ import (
 	"errors"
 	"flag"
 	"io"
-	"regexp"
 	"strings"
 	"time"
+
+	"sym-postgres-quickstart/functions/internal/client"
 )
 
 // options are the flags and arguments of a command. Each command has some of them.
@@ -59,7 +60,7 @@ func (o *options) askFlags() {
 
 func (o *options) timeoutFlag() {
 	o.flags.DurationVar(&o.timeout, "timeout", 0, "stop waiting after so `long`; without it, "+
-		"when the request is decided")
+		"it waits as long as it takes")
 }
 
 // errHelp says that the flags ask for help.
@@ -90,9 +91,6 @@ func (o *options) parse(args []string) error {
 	return o.checkArgs()
 }
 
-// looksLikeID is what a request's id may be.
-var looksLikeID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
-
 func (o *options) checkArgs() error {
 	want := o.command.argument
 	switch {
@@ -103,7 +101,7 @@ func (o *options) checkArgs() error {
 	case len(o.args) > 1:
 		return o.usage("it takes one " + want + ", and there are more: " +
 			quoted(o.args[1]) + ". Put a text of several words into quotation marks")
-	case want == argumentID && !looksLikeID.MatchString(o.args[0]):
+	case want == argumentID && !client.IsID(o.args[0]):
 		return o.usage(quoted(o.args[0]) + " is not the id of a request. `sym list` shows the ids")
 	}
 	return nil
@@ -125,9 +123,15 @@ func (o *options) checkDuration(name string, d time.Duration) error {
 }
 
 func (o *options) usage(text string) error {
-	text = strings.NewReplacer("provided but not defined: -", "there is no flag --",
+	text = strings.NewReplacer("flag provided but not defined: -", "there is no flag --",
 		"flag needs an argument: -", "a value is missing after --", " for flag -", " for --",
-		"parse error", "write it like 30m or 1h30m").Replace(text)
+		" for -", " for --").Replace(text)
+	for flag, form := range map[string]string{
+		"duration": "write it like 30m or 1h30m", "timeout": "write it like 30m or 1h30m",
+		"limit": "write a whole number",
+	} {
+		text = strings.Replace(text, "for --"+flag+": parse error", "for --"+flag+": "+form, 1)
+	}
 	return usagef("%s: %s. `sym help %[1]s` says how it is used", o.command.name,
 		strings.TrimSuffix(text, "."))
 }

@@ -38,7 +38,12 @@ type program struct {
 
 // run does what the arguments say and returns the exit code.
 func (p *program) run(ctx context.Context, args []string) int {
+	out := &outlet{Writer: p.out}
+	p.out = out
 	err := p.dispatch(ctx, args)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("what there is to say could not be written: %w", out.err)
+	}
 	if err == nil {
 		return exitOK
 	}
@@ -46,6 +51,20 @@ func (p *program) run(ctx context.Context, args []string) int {
 		fmt.Fprintln(p.err, "sym: "+text)
 	}
 	return exitCode(err)
+}
+
+// outlet remembers that something could not be written, so that not every line has to ask.
+type outlet struct {
+	io.Writer
+	err error
+}
+
+func (o *outlet) Write(data []byte) (int, error) {
+	n, err := o.Writer.Write(data)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 func (p *program) dispatch(ctx context.Context, args []string) error {
@@ -57,6 +76,8 @@ func (p *program) dispatch(ctx context.Context, args []string) error {
 	switch name {
 	case "help", "-h", "-help", "--help":
 		return p.help(rest)
+	case "version", "-version", "--version":
+		return p.version()
 	}
 	c, found := find(name)
 	if !found {

@@ -33,51 +33,40 @@ func (p *program) story(records []client.Record) {
 	if len(records) == 0 {
 		return
 	}
-	zone, _ := records[0].At.In(p.location).Zone()
 	fmt.Fprintf(p.out, "\n%s\n", p.paint(bold, "Story"))
-	rows := [][]cell{heading("TIME ("+zone+")", "WHO", "DID", "STATE", "RULE")}
-	notes := map[int][]string{}
-	for _, record := range records {
+	when, stamp := p.stamps(records)
+	g := grid{
+		heading: []string{when, "WHO", "DID", "STATE", "RULE"}, notes: map[int][]string{},
+	}
+	for i, record := range records {
 		state := string(record.To)
 		if record.From == record.To {
 			state = "stays " + state
 		}
-		rows = append(rows, []cell{
-			{text: record.At.In(p.location).Format(time.DateTime)}, {text: printable(record.By)},
-			{text: told(record.Action)}, {state, colours[record.To]},
-			{text: printable(record.Rule)},
+		g.rows = append(g.rows, []cell{
+			{text: stamp(record.At)}, {text: printable(record.By)}, {text: told(record.Action)},
+			{printable(state), colours[record.To]}, {text: printable(record.Rule)},
 		})
-		for i, line := range lines(record.Reason) {
-			notes[len(rows)] = append(notes[len(rows)], []string{"reason: ", "        "}[min(i, 1)]+
-				line)
+		for n, line := range lines(record.Reason) {
+			g.notes[i] = append(g.notes[i], []string{"reason: ", "        "}[min(n, 1)]+line)
 		}
 		if record.Because != "" {
-			notes[len(rows)] = append(notes[len(rows)], "because "+printable(record.Because))
+			g.notes[i] = append(g.notes[i], "because "+printable(record.Because))
 		}
 	}
-	p.annotated(rows, notes)
+	p.grid("  ", g)
 }
 
-// annotated prints a table with lines below some of its rows.
-func (p *program) annotated(rows [][]cell, notes map[int][]string) {
-	writer := &interleaved{p: p, notes: notes}
-	wide := *p
-	wide.width = func() int { return 0 }
-	wide.table(writer, "  ", rows)
-}
-
-// interleaved writes notes after the rows that they belong to.
-type interleaved struct {
-	p     *program
-	notes map[int][]string
-	row   int
-}
-
-func (w *interleaved) Write(line []byte) (int, error) {
-	n, err := w.p.out.Write(line)
-	w.row++
-	for _, note := range w.notes[w.row] {
-		fmt.Fprintln(w.p.out, "      "+w.p.paint(dim, note))
+// stamps is how the times of records are written. Their zone stands in the heading, unless the
+// clocks were changed in between.
+func (p *program) stamps(records []client.Record) (heading string, stamp func(time.Time) string) {
+	zone, offset := records[0].At.In(p.location).Zone()
+	form := time.DateTime
+	heading = "TIME (" + zone + ")"
+	for _, record := range records {
+		if _, other := record.At.In(p.location).Zone(); other != offset {
+			form, heading = time.DateTime+" MST", "TIME"
+		}
 	}
-	return n, err
+	return heading, func(t time.Time) string { return t.In(p.location).Format(form) }
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"io"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -61,10 +61,72 @@ func cells(texts ...string) []cell {
 // gap is between two columns.
 const gap = "  "
 
-// table prints rows in columns that are as wide as what is in them. On a terminal the last
-// column is cut to what is left of the line.
-func (p *program) table(w io.Writer, indent string, rows [][]cell) {
-	var widths []int
+// pairs prints names with what they name, whole, whatever the terminal: it is there to be read
+// and copied.
+func (p *program) pairs(indent string, rows [][]cell) {
+	widths := widthsOf(rows)
+	for _, row := range rows {
+		p.line(indent, row, widths)
+	}
+}
+
+// grid is rows below a heading.
+type grid struct {
+	heading []string
+	rows    [][]cell
+	notes   map[int][]string // what stands below a row, by its number
+	cut     bool             // whether the last column may be cut to what is left of the line
+}
+
+// least is how much of a column has to be left of it when it is cut.
+const least = 12
+
+// grid prints rows in columns that are as wide as what is in them. Where they do not fit the
+// terminal each row is spread over several lines.
+func (p *program) grid(indent string, g grid) {
+	heading := cells(g.heading...)
+	for i := range heading {
+		heading[i].colour = dim
+	}
+	widths := widthsOf(append([][]cell{heading}, g.rows...))
+	last := len(widths) - 1
+	used := len(indent)
+	for _, width := range widths[:last] {
+		used += width + len(gap)
+	}
+	room := p.room()
+	needed := widths[last]
+	if g.cut {
+		needed = min(needed, least)
+	}
+	spread := room > 0 && used+needed > room
+	if !spread {
+		p.line(indent, heading, widths)
+	}
+	for i, row := range g.rows {
+		if spread {
+			p.spread(indent, row, g.cut)
+		} else {
+			if room > 0 && g.cut {
+				row[last].text = cut(row[last].text, room-used)
+			}
+			p.line(indent, row, widths)
+		}
+		for _, note := range g.notes[i] {
+			fmt.Fprintln(p.out, indent+"    "+p.paint(dim, note))
+		}
+	}
+}
+
+// room is how long a line can be; zero where it can be as long as it likes.
+func (p *program) room() int {
+	if !p.outTerminal {
+		return 0
+	}
+	return p.width()
+}
+
+func widthsOf(rows [][]cell) (widths []int) {
 	for _, row := range rows {
 		for i, c := range row {
 			if i == len(widths) {
@@ -73,30 +135,45 @@ func (p *program) table(w io.Writer, indent string, rows [][]cell) {
 			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
 		}
 	}
-	for _, row := range rows {
-		var b strings.Builder
-		b.WriteString(indent)
-		used := len(indent)
-		for i, c := range row {
-			if i == len(row)-1 {
-				b.WriteString(p.paint(c.colour, p.fit(c.text, used)))
-				break
-			}
-			b.WriteString(p.paint(c.colour, c.text))
-			b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)) + gap)
-			used += widths[i] + len(gap)
-		}
-		io.WriteString(w, strings.TrimRight(b.String(), " ")+"\n")
-	}
+	return widths
 }
 
-// fit cuts a text to what is left of a terminal's line; where that is next to nothing the line
-// may as well wrap.
-func (p *program) fit(text string, used int) string {
-	const least = 12
-	width := p.width()
-	if !p.outTerminal || width-used < least {
-		return text
+// line prints a row in columns. The last one is not filled up.
+func (p *program) line(indent string, row []cell, widths []int) {
+	var b strings.Builder
+	b.WriteString(indent)
+	for i, c := range row {
+		b.WriteString(p.paint(c.colour, c.text))
+		if i < len(row)-1 {
+			b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)) + gap)
+		}
 	}
-	return cut(text, width-used)
+	fmt.Fprintln(p.out, strings.TrimRight(b.String(), " "))
+}
+
+// spread prints a row over as many lines as it takes.
+func (p *program) spread(indent string, row []cell, mayCut bool) {
+	room := p.room()
+	var b strings.Builder
+	b.WriteString(indent)
+	used := len(indent)
+	for i, c := range row {
+		if c.text == "" {
+			continue
+		}
+		if i > 0 && used+len(gap)+utf8.RuneCountInString(c.text) > room {
+			b.WriteString("\n" + indent)
+			used = len(indent)
+		}
+		if i == len(row)-1 && mayCut {
+			c.text = cut(c.text, max(least, room-used-len(gap)))
+		}
+		if i > 0 {
+			b.WriteString(gap)
+			used += len(gap)
+		}
+		b.WriteString(p.paint(c.colour, c.text))
+		used += utf8.RuneCountInString(c.text)
+	}
+	fmt.Fprintln(p.out, b.String())
 }

@@ -14,14 +14,19 @@ func printable(text string) string {
 		switch {
 		case r == '\n' || r == '\r' || r == '\t':
 			b.WriteByte(' ')
-		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) ||
-			r == unicode.ReplacementChar || r == '\u2028' || r == '\u2029':
+		case isCommand(r) || r == unicode.ReplacementChar:
 			fmt.Fprintf(&b, "<%U>", r)
 		default:
 			b.WriteRune(r)
 		}
 	}
 	return b.String()
+}
+
+// isCommand tells whether a character is one that a terminal obeys instead of showing it.
+func isCommand(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) ||
+		r == '\u2028' || r == '\u2029'
 }
 
 // lines are a text's lines, each harmless.

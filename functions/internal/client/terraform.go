@@ -13,17 +13,55 @@ import (
 	"time"
 )
 
-// endpointOutput is the output of the environments that has the API's address.
-const endpointOutput = "api_endpoint"
+// The outputs of the environments that say where the API is.
+const (
+	endpointOutput = "api_endpoint"
+	regionOutput   = "region"
+)
 
-// FromTerraform asks Terraform for the address of the API that the folder has deployed.
-func FromTerraform(ctx context.Context, dir string) (string, error) {
+// Place is where an API is.
+type Place struct {
+	Address string
+	Region  string // empty where it is not said
+}
+
+// FromTerraform asks Terraform for the place of the API that the folder has deployed.
+func FromTerraform(ctx context.Context, dir string) (Place, error) {
+	outputs, err := terraformOutputs(ctx, dir)
+	if err != nil {
+		return Place{}, err
+	}
+	var place Place
+	output, found := outputs[endpointOutput]
+	switch {
+	case len(outputs) == 0:
+		return Place{}, fmt.Errorf("the folder %s has no outputs yet: run `terraform apply` in it, "+
+			"or name another with --dir", dir)
+	case !found:
+		return Place{}, fmt.Errorf("the folder %s has no output %q: name the folder of an "+
+			"environment with --dir, or give the address with --api", dir, endpointOutput)
+	case json.Unmarshal(output.Value, &place.Address) != nil || place.Address == "":
+		return Place{}, fmt.Errorf("the output %q of the folder %s is not an address",
+			endpointOutput, dir)
+	}
+	if output, found := outputs[regionOutput]; found {
+		_ = json.Unmarshal(output.Value, &place.Region) // what is no text is no region
+	}
+	return place, nil
+}
+
+// terraformOutput is one of what `terraform output -json` prints.
+type terraformOutput struct {
+	Value json.RawMessage `json:"value"`
+}
+
+func terraformOutputs(ctx context.Context, dir string) (map[string]terraformOutput, error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return "", fmt.Errorf("there is no folder %s: name the one that you ran `terraform apply` "+
+		return nil, fmt.Errorf("there is no folder %s: name the one that you ran `terraform apply` "+
 			"in", dir)
 	}
 	if _, err := exec.LookPath("terraform"); err != nil {
-		return "", fmt.Errorf("terraform is not on your PATH, so that %s cannot be asked where the "+
+		return nil, fmt.Errorf("terraform is not on your PATH, so that %s cannot be asked where the "+
 			"API is: install it, or give the address with --api or SYM_API", dir)
 	}
 	var stdout, stderr bytes.Buffer
@@ -33,30 +71,16 @@ func FromTerraform(ctx context.Context, dir string) (string, error) {
 	command.WaitDelay = 5 * time.Second
 	if err := command.Run(); err != nil {
 		if ctx.Err() != nil {
-			return "", ctx.Err()
+			return nil, ctx.Err()
 		}
-		return "", fmt.Errorf("`terraform output` failed in %s (%w), so that it is not known where "+
+		return nil, fmt.Errorf("`terraform output` failed in %s (%w), so that it is not known where "+
 			"the API is. Terraform says: %s", dir, err, firstError(stderr.String()))
 	}
-	var outputs map[string]struct {
-		Value json.RawMessage `json:"value"`
-	}
+	var outputs map[string]terraformOutput
 	if err := json.Unmarshal(stdout.Bytes(), &outputs); err != nil {
-		return "", fmt.Errorf("`terraform output -json` in %s did not print JSON: %w", dir, err)
+		return nil, fmt.Errorf("`terraform output -json` in %s did not print JSON: %w", dir, err)
 	}
-	output, found := outputs[endpointOutput]
-	var address string
-	switch {
-	case len(outputs) == 0:
-		return "", fmt.Errorf("the folder %s has no outputs yet: run `terraform apply` in it, or "+
-			"name another with --dir", dir)
-	case !found:
-		return "", fmt.Errorf("the folder %s has no output %q: name the folder of an environment "+
-			"with --dir, or give the address with --api", dir, endpointOutput)
-	case json.Unmarshal(output.Value, &address) != nil || address == "":
-		return "", fmt.Errorf("the output %q of the folder %s is not an address", endpointOutput, dir)
-	}
-	return address, nil
+	return outputs, nil
 }
 
 // HasTerraform tells whether a folder looks as if Terraform were used in it.

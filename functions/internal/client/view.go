@@ -2,6 +2,8 @@ package client
 
 import (
 	"encoding/json"
+	"errors"
+	"regexp"
 	"time"
 )
 
@@ -60,12 +62,26 @@ type Request struct {
 	Raw json.RawMessage `json:"-"`
 }
 
-// UnmarshalJSON keeps the JSON beside what is read from it.
+// What ids and states look like. They are shown, and ids are put into commands to be copied.
+var (
+	id    = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+	state = regexp.MustCompile(`^[a-z_]{1,32}$`)
+)
+
+// IsID tells whether a text can be the id of a request.
+func IsID(text string) bool { return id.MatchString(text) }
+
+// UnmarshalJSON keeps the JSON beside what is read from it. What is not a request is an error.
 func (r *Request) UnmarshalJSON(data []byte) error {
 	type plain Request
-	err := json.Unmarshal(data, (*plain)(r))
+	if err := json.Unmarshal(data, (*plain)(r)); err != nil {
+		return err
+	}
+	if !IsID(r.ID) || !state.MatchString(string(r.State)) || r.Extends != "" && !IsID(r.Extends) {
+		return errors.New("this is not a request")
+	}
 	r.Raw = append(json.RawMessage(nil), data...)
-	return err
+	return nil
 }
 
 // Act is what somebody did to a request.
