@@ -14,21 +14,6 @@ import (
 	slackapi "github.com/slack-go/slack"
 )
 
-// scopes are what the app's token has to be allowed, by the methods that are called with it. The
-// manifest in docs/slack-app.yaml asks for exactly these; a test holds the two together.
-//
-// A direct message is chat.postMessage to a user's id, which opens the conversation by itself:
-// im:write is not needed.
-var scopes = map[string][]string{
-	"chat.postMessage":    {"chat:write", "chat:write.public"},
-	"chat.update":         {"chat:write"},
-	"users.info":          {"users:read", "users:read.email"},
-	"users.lookupByEmail": {"users:read.email"},
-	"views.open":          {},
-	"views.update":        {},
-	"slash command":       {"commands"}, // Slack calls us
-}
-
 // NotConfigured says that the shared secret has nothing of Slack's in it yet.
 type NotConfigured struct{ Missing string }
 
@@ -108,7 +93,7 @@ func (c *client) do(
 		err = call(api)
 	}
 	if err != nil {
-		return fmt.Errorf("Slack's %s: %w", method, err)
+		return fmt.Errorf("calling Slack's %s: %w", method, err)
 	}
 	return nil
 }
@@ -176,7 +161,8 @@ func (m message) options(more ...slackapi.MsgOption) []slackapi.MsgOption {
 	}, more...)
 }
 
-// post posts a message to a channel, or to a user by their id.
+// post posts a message to a channel, or to a user by their id: that opens the conversation with
+// them by itself.
 func (c *client) post(ctx context.Context, to string, m message, more ...slackapi.MsgOption) (
 	channel, ts string, err error,
 ) {

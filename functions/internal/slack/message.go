@@ -72,7 +72,7 @@ func summary(r request.Request) string {
 
 func labelOf(t request.Target) string {
 	if t.Label != "" {
-		return t.Label
+		return shorten(oneLine(t.Label), mostHeader)
 	}
 	return t.Name
 }
@@ -146,7 +146,7 @@ func reasonOf(a *request.Act, otherwise string) string {
 
 // mostDeeds is how many approvals are told one by one: Slack refuses messages of more than about
 // twelve thousand characters in all.
-const mostDeeds = 5
+const mostDeeds = 3
 
 // history says who did what to the request, why, and by which rule.
 func history(r request.Request) []line {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -287,7 +288,7 @@ func checkLimits(t *testing.T, sent any) {
 	require.NoError(t, err)
 	var all any
 	require.NoError(t, json.Unmarshal(encoded, &all))
-	length := func(v any) int { return len([]rune(v.(string))) }
+	length := func(v any) int { return len(utf16.Encode([]rune(v.(string)))) }
 	var walk func(any, string)
 	walk = func(v any, path string) {
 		switch v := v.(type) {
@@ -303,9 +304,19 @@ func checkLimits(t *testing.T, sent any) {
 				switch {
 				case strings.HasSuffix(path, "].text") && strings.Contains(path, "options["):
 					most = mostOption
+				case strings.HasSuffix(path, ".confirm.title"):
+					most = 100
+				case strings.HasSuffix(path, ".confirm.text"):
+					most = 300
+				case strings.HasSuffix(path, ".confirm.confirm"),
+					strings.HasSuffix(path, ".confirm.deny"):
+					most = 30
 				case strings.HasSuffix(path, ".title"), strings.HasSuffix(path, ".submit"),
 					strings.HasSuffix(path, ".close"):
 					most = 24
+				}
+				if v["type"] == "mrkdwn" {
+					assert.Contains(t, text, "Access is given", "only our own words have markup")
 				}
 				assert.LessOrEqual(t, length(text), most, path)
 			}
@@ -320,6 +331,9 @@ func checkLimits(t *testing.T, sent any) {
 			}
 			if options, ok := v["options"].([]any); ok {
 				assert.LessOrEqual(t, len(options), mostOptions, path)
+			}
+			if initial, ok := v["initial_value"]; ok && v["max_length"] != nil {
+				assert.LessOrEqual(t, float64(length(initial)), v["max_length"], path)
 			}
 			if metadata, ok := v["private_metadata"]; ok {
 				assert.LessOrEqual(t, length(metadata), 3000, path)

@@ -87,7 +87,7 @@ func (p *people) email(ctx context.Context, user string) (string, error) {
 		return "", err
 	}
 	if info.ID != user {
-		return "", fmt.Errorf("Slack's users.info answered with another user")
+		return "", errors.New("users.info answered with another user")
 	}
 	email, err := p.match(info)
 	if err != nil {
@@ -205,8 +205,8 @@ func listPeople(emails []string, last string) string {
 		return "nobody"
 	case n == 1:
 		return emails[0]
-	case n > 10:
-		return fmt.Sprintf("%s and %d more", strings.Join(emails[:9], ", "), n-9)
+	case n > 5:
+		return fmt.Sprintf("%s and %d more", strings.Join(emails[:4], ", "), n-4)
 	default:
 		return strings.Join(emails[:n-1], ", ") + " " + last + " " + emails[n-1]
 	}

@@ -22,7 +22,7 @@ const (
 	mostFallback    = 300 // ours: what a notification shows
 	mostBecause     = 300 // ours: an expression and its values
 	mostTerms       = 1000
-	mostSaid        = 300 // ours: what somebody said to what they did, where others can read it
+	mostSaid        = 200 // ours: what somebody said to what they did, where others can read it
 )
 
 // escape makes a text harmless where Slack reads markup: what stands between < and > would be

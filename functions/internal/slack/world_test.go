@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/stretchr/testify/assert"
@@ -73,6 +74,7 @@ func newWorld(t *testing.T, change ...func(*request.Flow, *rules.Document, *Sett
 		later: &queue{}, log: &bytes.Buffer{},
 	}
 	w.api = startFakeSlack(t)
+	t.Cleanup(func() { w.api.checkLimits(t) })
 	flow := request.Flow{
 		Name: "postgres", Label: "Orders database", RequestChannel: channel,
 		StateMachineARN: "arn:machine", LambdaConnector: "arn:connector",
@@ -600,6 +602,25 @@ func (f *fakeSlack) do(method string, form url.Values, document map[string]any) 
 		return map[string]any{"ok": true, "view": map[string]any{"id": view["id"]}}
 	}
 	return refuse("unknown_method")
+}
+
+// checkLimits finds what Slack would have refused.
+func (f *fakeSlack) checkLimits(t *testing.T) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, view := range f.views {
+		checkLimits(t, view)
+	}
+	for _, p := range f.posts {
+		checkLimits(t, p.Blocks)
+		assert.NotEmpty(t, p.Text)
+		assert.Less(t, len(p.Text), 4000)
+		// Slack refuses more than about 12,000 characters in all as msg_blocks_too_long.
+		assert.Less(t, len(utf16.Encode([]rune(shown(t, p.Blocks)))), 11_000)
+	}
+	for _, a := range f.answers {
+		checkLimits(t, a.Blocks)
+	}
 }
 
 // modal is the modal as it is now.
