@@ -1,8 +1,8 @@
 // Package sandbox is AWS on one machine, as far as this repository needs it: an
 // endpoint that Terraform deploys the unmodified environments to, that runs
 // their functions and state machines, keeps trust between their roles, and
-// starts a real PostgreSQL server for each database. The test suites and
-// `make sandbox` use it.
+// starts a real PostgreSQL server for each database. Slack has a stand-in beside
+// it. The test suites and `make sandbox` use it.
 package sandbox
 
 import (
@@ -23,6 +23,7 @@ import (
 
 	"sym-postgres-quickstart/test/sandbox/front"
 	"sym-postgres-quickstart/test/sandbox/moto"
+	"sym-postgres-quickstart/test/sandbox/slack"
 	"sym-postgres-quickstart/test/sandbox/tools"
 )
 
@@ -35,6 +36,9 @@ type Sandbox struct {
 	Admin aws.Credentials
 	// Terraform is the path of the Terraform to use.
 	Terraform string
+	// Slack stands in for Slack. The functions find it by SLACK_API_URL; where they
+	// are to be called it learns by [slack.Server.Connect].
+	Slack *slack.Server
 
 	moto      *moto.Server
 	log       *os.File
@@ -85,9 +89,13 @@ func Start(ctx context.Context) (_ *Sandbox, err error) {
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
+	if s.Slack, err = slack.Start(slack.Options{}); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
 	s.Front, err = front.New(front.Options{
 		Listener: listener, Moto: s.moto.URL(), Dir: s.Dir, Authority: authority,
-		Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Environment: map[string]string{"SLACK_API_URL": s.Slack.APIURL()},
+		Log:         slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
@@ -120,6 +128,9 @@ func (s *Sandbox) Close() error {
 	var errs []error
 	if s.Front != nil {
 		errs = append(errs, s.Front.Close())
+	}
+	if s.Slack != nil {
+		errs = append(errs, s.Slack.Close())
 	}
 	if s.moto != nil {
 		errs = append(errs, s.moto.Close())

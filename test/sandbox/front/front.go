@@ -51,6 +51,9 @@ type Options struct {
 	Dir string
 	// Authority signs the certificates of the databases.
 	Authority *Authority
+	// Environment is what every function has in its environment besides its own,
+	// which wins.
+	Environment map[string]string
 	// Log takes what the front does, one line a call.
 	Log *slog.Logger
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -145,9 +146,8 @@ func (f *Front) function(ctx context.Context, arn string) (lambdaruntime.Functio
 		// The certificates that a machine trusts, and the sandbox's databases'.
 		"SSL_CERT_FILE": f.Authority.TrustFile,
 	}
-	for name, value := range conf.Environment.Variables {
-		variables[name] = value
-	}
+	maps.Copy(variables, f.Environment)
+	maps.Copy(variables, conf.Environment.Variables)
 	return lambdaruntime.Function{
 		ARN: conf.FunctionArn, Name: name, Handler: conf.Handler,
 		CodeSHA256: conf.CodeSha256, Revision: conf.RevisionId + conf.LastModified,
