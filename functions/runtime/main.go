@@ -1,5 +1,6 @@
-// Runtime is the function that people and workflows talk to: it answers the HTTP API, does the
-// steps of a request's state machine, and ends what the workflows have left open.
+// Runtime is the function that people and workflows talk to: it answers the HTTP API and Slack,
+// does the steps of a request's state machine, delivers the audit records, and ends what the
+// workflows have left open.
 package main
 
 import (
@@ -7,25 +8,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/aws/aws-sdk-go-v2/config"
-	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/aws-sdk-go-v2/service/sfn"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/google/uuid"
 
 	"sym-postgres-quickstart/functions/internal/api"
-	"sym-postgres-quickstart/functions/internal/connector"
-	"sym-postgres-quickstart/functions/internal/dynamodb"
-	"sym-postgres-quickstart/functions/internal/flows"
-	"sym-postgres-quickstart/functions/internal/identity"
-	"sym-postgres-quickstart/functions/internal/request"
-	"sym-postgres-quickstart/functions/internal/stepfunctions"
+	"sym-postgres-quickstart/functions/internal/slack"
 	"sym-postgres-quickstart/functions/internal/workflow"
 )
 
@@ -41,49 +31,8 @@ func main() {
 // runtime is the function, ready to be invoked.
 type runtime struct {
 	api   *api.API
+	slack *slack.Handler // answers that there is none, where it is nil
 	steps *workflow.Steps
-}
-
-// build wires the function from its environment.
-func build(ctx context.Context, getenv func(string) string) (*runtime, error) {
-	s, err := readSettings(getenv)
-	if err != nil {
-		return nil, err
-	}
-	log := lambdacontext.NewLogger()
-	cfg, err := config.LoadDefaultConfig(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
-	}
-	callers, err := identity.New(s.account, s.callers, iam.NewFromConfig(cfg))
-	if err != nil {
-		return nil, fmt.Errorf("SYM_CALLERS: %w", err)
-	}
-	store := dynamodb.New(awsdynamodb.NewFromConfig(cfg), s.table)
-	workflows := stepfunctions.New(sfn.NewFromConfig(cfg))
-	return &runtime{
-		api: &api.API{
-			Service: &request.Service{
-				Store:     store,
-				Flows:     flows.New(ssm.NewFromConfig(cfg), s.flowsPath, log),
-				Workflows: workflows,
-				Now:       time.Now,
-				NewID:     uuid.NewString,
-				Log:       log,
-			},
-			Callers: callers,
-			Log:     log,
-		},
-		steps: &workflow.Steps{
-			OrgSlug:   s.orgSlug,
-			Store:     store,
-			Workflows: workflows,
-			Chain: connector.New(cfg, s.connectorARN, s.externalID,
-				"function/"+lambdacontext.FunctionName, log),
-			Now: time.Now,
-			Log: log,
-		},
-	}, nil
 }
 
 // margin is what is left of an invocation's time for an answer once a call that hangs has been
@@ -112,6 +61,9 @@ func (r *runtime) invoke(ctx context.Context, payload json.RawMessage) (any, err
 		var event events.APIGatewayV2HTTPRequest
 		if err := json.Unmarshal(payload, &event); err != nil {
 			return nil, unknownInvocation()
+		}
+		if strings.Contains(event.RouteKey, " /slack/") {
+			return r.slack.Handle(ctx, event), nil
 		}
 		return r.api.Handle(ctx, event), nil
 	case kind.Step != nil:

@@ -2,12 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sym-postgres-quickstart/functions/internal/delivery"
 	"sym-postgres-quickstart/functions/internal/workflow"
 )
 
@@ -18,6 +20,9 @@ var environment = map[string]string{
 	"SYM_EXTERNAL_ID":           "11111111-2222-4333-8444-555555555555",
 	"SYM_FLOWS_PATH":            "/sym/main/flows",
 	"SYM_CALLERS":               `{}`,
+	"SYM_AUDIT_LOG_GROUP":       "/sym/main/audit",
+	"SYM_ERROR_TOPIC_ARN":       "arn:aws:sns:us-east-1:111122223333:sym-main-errors",
+	"SYM_SHARED_SECRET_ARN":     "arn:aws:secretsmanager:us-east-1:111122223333:secret:sym-main",
 }
 
 func getenv(without string) func(string) string {
@@ -59,6 +64,53 @@ func TestInvoke(t *testing.T) {
 	}
 }
 
+// TestSlackRoutes checks that Slack's calls do not come to the API, nor anybody else's to Slack.
+func TestSlackRoutes(t *testing.T) {
+	t.Setenv("AWS_REGION", "us-east-1")
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1") // nobody's
+	code := func(r *runtime, route, path string) string {
+		t.Helper()
+		answer, err := r.invoke(t.Context(), fmt.Appendf(nil,
+			`{"routeKey":%q,"rawPath":%q,"requestContext":{"http":{"method":"POST"}}}`, route, path))
+		require.NoError(t, err)
+		var body struct{ Error struct{ Code string } }
+		require.NoError(t, json.Unmarshal(
+			[]byte(answer.(events.APIGatewayV2HTTPResponse).Body), &body))
+		return body.Error.Code
+	}
+	without, err := build(t.Context(), getenv(""))
+	require.NoError(t, err)
+	assert.Equal(t, "slack_is_off", code(without, "POST /slack/commands", "/slack/commands"))
+	assert.Nil(t, without.steps.Chat)
+
+	environment["SYM_SLACK_WORKSPACE_ID"] = "T0123456789"
+	defer delete(environment, "SYM_SLACK_WORKSPACE_ID")
+	with, err := build(t.Context(), getenv(""))
+	require.NoError(t, err)
+	assert.NotNil(t, with.steps.Chat)
+	assert.NotEqual(t, "slack_is_off", code(with, "POST /slack/commands", "/slack/commands"))
+	assert.Equal(t, "route_not_found", code(with, "$default", "/slack/commands"))
+}
+
+// TestSinks checks that whatever a record is to be delivered to is there to take it.
+func TestSinks(t *testing.T) {
+	t.Setenv("AWS_REGION", "us-east-1")
+	environment["SYM_SLACK_WORKSPACE_ID"], environment["SYM_AUDIT_BUCKET"] = "T0123456789", "audit"
+	defer delete(environment, "SYM_SLACK_WORKSPACE_ID")
+	defer delete(environment, "SYM_AUDIT_BUCKET")
+	s, err := readSettings(getenv(""))
+	require.NoError(t, err)
+	r, err := build(t.Context(), getenv(""))
+	require.NoError(t, err)
+	var names []string
+	for _, sink := range r.steps.Courier.(*delivery.Courier).Sinks {
+		names = append(names, sink.Name())
+	}
+	assert.ElementsMatch(t, s.sinks(), names)
+	assert.Len(t, names, 4)
+}
+
 // TestHTTPNeverStep checks that a caller of the API cannot smuggle a step in.
 func TestHTTPNeverStep(t *testing.T) {
 	t.Setenv("AWS_REGION", "us-east-1")
@@ -73,7 +125,7 @@ func TestHTTPNeverStep(t *testing.T) {
 func TestSettings(t *testing.T) {
 	for name := range environment {
 		if name == "SYM_CALLERS" {
-			continue
+			continue // there may be none
 		}
 		_, err := readSettings(getenv(name))
 		assert.ErrorContains(t, err, name)
@@ -81,4 +133,9 @@ func TestSettings(t *testing.T) {
 	s, err := readSettings(getenv("SYM_CALLERS"))
 	require.NoError(t, err)
 	assert.Equal(t, "111122223333", s.account)
+
+	environment["SYM_SLACK_USERS"] = `{"bob":"bob@example.com"}`
+	defer delete(environment, "SYM_SLACK_USERS")
+	_, err = readSettings(getenv(""))
+	assert.ErrorContains(t, err, "SYM_SLACK_USERS")
 }

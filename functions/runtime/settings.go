@@ -5,6 +5,10 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"sym-postgres-quickstart/functions/internal/audit"
+	"sym-postgres-quickstart/functions/internal/slack"
+	"sym-postgres-quickstart/functions/internal/trouble"
 )
 
 // settings is the environment that modules/sym-runtime gives the function.
@@ -16,6 +20,26 @@ type settings struct {
 	flowsPath    string
 	callers      string
 	account      string // the Runtime's own, which is the Runtime Connector's
+
+	auditLogGroup string
+	auditBucket   string // empty for none
+	errorTopicARN string
+	secretARN     string // of the shared secret
+	slack         slack.Settings
+}
+
+func (s settings) slackIsOn() bool { return s.slack.Workspace != "" }
+
+// sinks are where every record is delivered to, see build.
+func (s settings) sinks() []string {
+	names := []string{audit.LogName, trouble.AlertsName}
+	if s.auditBucket != "" {
+		names = append(names, audit.BucketName)
+	}
+	if s.slackIsOn() {
+		names = append(names, new(slack.Sink).Name())
+	}
+	return names
 }
 
 // readSettings names everything that is missing at once.
@@ -29,12 +53,21 @@ func readSettings(getenv func(string) string) (settings, error) {
 		return value
 	}
 	s := settings{
-		orgSlug:      need("SYM_ORG_SLUG"),
-		table:        need("SYM_REQUEST_TABLE"),
-		connectorARN: need("SYM_RUNTIME_CONNECTOR_ARN"),
-		externalID:   need("SYM_EXTERNAL_ID"),
-		flowsPath:    need("SYM_FLOWS_PATH"),
-		callers:      getenv("SYM_CALLERS"),
+		orgSlug:       need("SYM_ORG_SLUG"),
+		table:         need("SYM_REQUEST_TABLE"),
+		connectorARN:  need("SYM_RUNTIME_CONNECTOR_ARN"),
+		externalID:    need("SYM_EXTERNAL_ID"),
+		flowsPath:     need("SYM_FLOWS_PATH"),
+		callers:       getenv("SYM_CALLERS"),
+		auditLogGroup: need("SYM_AUDIT_LOG_GROUP"),
+		auditBucket:   getenv("SYM_AUDIT_BUCKET"),
+		errorTopicARN: need("SYM_ERROR_TOPIC_ARN"),
+		secretARN:     need("SYM_SHARED_SECRET_ARN"),
+		slack: slack.Settings{
+			Workspace:    getenv("SYM_SLACK_WORKSPACE_ID"),
+			ErrorChannel: getenv("SYM_ERROR_CHANNEL"),
+			APIURL:       getenv("SLACK_API_URL"),
+		},
 	}
 	if len(missing) > 0 {
 		return settings{}, fmt.Errorf("its environment lacks %s, which modules/sym-runtime sets",
@@ -46,5 +79,8 @@ func readSettings(getenv func(string) string) (settings, error) {
 			s.connectorARN)
 	}
 	s.account = connector.AccountID
+	if s.slack.Users, err = slack.ParseUsers(getenv("SYM_SLACK_USERS")); err != nil {
+		return settings{}, fmt.Errorf("SYM_SLACK_USERS: %w", err)
+	}
 	return s, nil
 }
