@@ -1,44 +1,80 @@
 # What the Runtime knows of this flow. It reads these and can write none of
 # them: who may approve what is decided where the code is reviewed.
 
-resource "aws_ssm_parameter" "flow" {
-  name        = "${var.runtime.flows_path}/${var.flow_name}"
-  description = "The flow ${var.flow_name}: its workflow and its rules."
-  type        = "String"
+locals {
+  _flow = {
+    name            = var.flow_name
+    label           = var.label
+    connect         = trimspace(var.connect)
+    groups          = local.groups
+    request_channel = var.flow_vars.request_channel
 
-  # Nothing secret: a plan shall show how the rules change.
-  insecure_value = jsonencode({
-    name                     = var.flow_name
-    label                    = var.label
-    state_machine_arn        = aws_sfn_state_machine.this.arn
-    lambda_connector_arn     = aws_iam_role.lambda_connector.arn
-    request_channel          = var.flow_vars.request_channel
+    # The rules of targets that were written before targets had their own.
     approvers                = local.approvers
     allow_self_approval      = var.allow_self_approval
     approval_timeout_seconds = var.approval_timeout_seconds
-  })
+  }
+
+  _target = {
+    for name, target in local.targets : name => {
+      name                     = name
+      label                    = target.label
+      type                     = "postgres"
+      default_duration_seconds = target.default_duration
+      max_duration_seconds     = target.max_duration
+      rules                    = local.rules[name]
+    }
+  }
+
+  # What a parameter holds, less what ARNs take that are not known yet. Base64
+  # counts bytes: it writes three of them as four characters.
+  _most = floor((8192 - 600) / 3) * 4
+  too_large = compact(concat(
+    [
+      length(base64encode(jsonencode(local._flow))) > local._most ?
+      "the flow ${var.flow_name}" : ""
+    ],
+    [
+      for name, target in local._target :
+      length(base64encode(jsonencode(target))) > local._most ?
+      "the target ${name}" : ""
+    ]
+  ))
+}
+
+resource "aws_ssm_parameter" "flow" {
+  name        = "${var.runtime.flows_path}/${var.flow_name}"
+  description = "The flow ${var.flow_name}: its workflow, and who is in it."
+  type        = "String"
+  tier        = "Intelligent-Tiering"
+
+  # Nothing secret: a plan shall show how the rules change.
+  insecure_value = jsonencode(merge(local._flow, {
+    state_machine_arn    = aws_sfn_state_machine.this.arn
+    lambda_connector_arn = aws_iam_role.lambda_connector.arn
+  }))
 
   tags = var.tags
+
+  depends_on = [data.aws_lambda_invocation.check_rules]
 }
 
 resource "aws_ssm_parameter" "target" {
   for_each = local.targets
 
   name        = "${var.runtime.flows_path}/${var.flow_name}/targets/${each.key}"
-  description = "The target ${each.key}: a role, and for how long."
+  description = "The target ${each.key}: a role, for how long, and its rules."
   type        = "String"
+  tier        = "Intelligent-Tiering"
 
-  insecure_value = jsonencode({
-    name  = each.key
-    label = each.value.label
-    type  = "postgres"
+  insecure_value = jsonencode(merge(local._target[each.key], {
     settings = {
       arn       = var.function_arn
       role_name = each.value.role_name
     }
-    default_duration_seconds = each.value.default_duration
-    max_duration_seconds     = each.value.max_duration
-  })
+  }))
 
   tags = var.tags
+
+  depends_on = [data.aws_lambda_invocation.check_rules]
 }

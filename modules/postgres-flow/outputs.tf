@@ -8,6 +8,11 @@ output "lambda_connector_role_arn" {
   value       = aws_iam_role.lambda_connector.arn
 }
 
+output "rules" {
+  description = "Each target's rules, complete, as the Runtime goes by them."
+  value       = local.rules
+}
+
 output "state_machine_arn" {
   description = "The workflow. One execution is one request."
   value       = aws_sfn_state_machine.this.arn

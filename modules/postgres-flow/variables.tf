@@ -21,6 +21,35 @@ variable "approval_timeout_seconds" {
   }
 }
 
+variable "connect" {
+  description = <<-EOT
+    How people connect with what they were granted: a connection string of
+    libpq without the user, such as `host=db.example.com dbname=app`. Without
+    it they are told their user and nothing more.
+  EOT
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[ -~]{0,500}$", var.connect))
+    error_message = "connect is one line of at most 500 characters."
+  }
+
+  validation {
+    condition = (
+      trimspace(var.connect) == "" || (
+        can(regex("^\\s*[a-z_]+\\s*=", var.connect)) &&
+        !can(regex("(^|[\\s'])(user|password)\\s*=", var.connect))
+      )
+    )
+    error_message = <<-EOT
+      connect is written like "host=db.example.com dbname=app", without user
+      and password: each person's user is added to it.
+    EOT
+  }
+}
+
 variable "flow_name" {
   description = "What the flow is called, and its targets' names begin with."
   type        = string
@@ -40,7 +69,8 @@ variable "flow_name" {
 variable "flow_vars" {
   description = <<-EOT
     `request_channel` is the Slack channel for requests, `approvers` a
-    comma-separated list of e-mail addresses.
+    comma-separated list of e-mail addresses: those who approve where the rules
+    name nobody else.
   EOT
   type = object({
     approvers       = optional(string, "")
@@ -50,25 +80,16 @@ variable "flow_vars" {
   nullable = false
 
   validation {
-    condition = (
-      var.allow_self_approval ||
-      trimspace(replace(coalesce(var.flow_vars.approvers, ","), ",", "")) != ""
-    )
-    error_message = <<-EOT
-      Nobody could approve a request: name someone in flow_vars.approvers, or
-      set allow_self_approval = true if people shall approve their own.
-    EOT
-  }
-
-  validation {
     condition = alltrue([
       for address in split(",", coalesce(var.flow_vars.approvers, ",")) :
-      trimspace(address) == "" ||
-      can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", trimspace(address)))
+      trimspace(address) == "" || (
+        can(regex(local.address, trimspace(address))) &&
+        length(trimspace(address)) <= 254
+      )
     ])
     error_message = <<-EOT
       Each approver in flow_vars.approvers is an e-mail address, with commas
-      between them.
+      between them, and has no letter that only looks like one of an address.
     EOT
   }
 
@@ -82,6 +103,43 @@ variable "function_arn" {
   description = "The Postgres function, which the Lambda Connector may call."
   type        = string
   nullable    = false
+}
+
+variable "groups" {
+  description = <<-EOT
+    People by a name that the rules have for them: lists of e-mail addresses.
+    In a list of people the name is `group:<name>`, in a condition
+    `"<name>" in requester.groups`.
+  EOT
+  type        = map(list(string))
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition = length(var.groups) <= 100 && alltrue([
+      for name in keys(var.groups) :
+      can(regex("^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$", name))
+    ])
+    error_message = <<-EOT
+      There are at most 100 groups. A group's name has letters, digits,
+      underscores, dots and hyphens, and at most 100 of them.
+    EOT
+  }
+
+  validation {
+    condition = try(alltrue(flatten([
+      for members in values(var.groups) : [
+        for member in members : (
+          can(regex(local.address, trimspace(member))) &&
+          length(trimspace(member)) <= 254
+        )
+      ]
+    ])), false)
+    error_message = <<-EOT
+      Each member of a group is an e-mail address, and has no letter that only
+      looks like one of an address.
+    EOT
+  }
 }
 
 variable "label" {
@@ -98,13 +156,226 @@ variable "log_retention_days" {
   nullable    = false
 }
 
+# Of any type, since Terraform leaves out without a word what an object type
+# does not know: a misspelt `deny` would be gone. All is checked below.
+variable "rules" {
+  description = <<-EOT
+    Who may request and approve what, by the role_name of a target, or by `*`
+    for all of them; docs/rules.md explains it. Every field is optional:
+    `allow_self_approval`, `approval_timeout_seconds`, `approvals`,
+    `approve_at_once` (a list of `name` and `when`), `approve_when`,
+    `approvers`, `backup_after_seconds`, `backup_approvers`, `break_glass`
+    (`people`, `when` and `max_duration_seconds`), `default_duration`, `deny`
+    (a list of `name`, `when` and `message`), `max_duration`, `request_when`,
+    `requesters`.
+  EOT
+  type        = any
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition = try(length(setsubtract(
+      keys(var.rules), concat(["*"], var.targets[*].role_name)
+    )) == 0, false)
+    error_message = try(format(
+      "The rules name %s, and no target has such a role_name.",
+      join(" and ", setsubtract(
+        keys(var.rules), concat(["*"], var.targets[*].role_name)
+      ))
+    ), "The rules are written by role_name, or by * for all targets.")
+  }
+
+  validation {
+    condition = try(length(setsubtract(
+      flatten([for fields in values(var.rules) : keys(fields)]),
+      local.rule_fields
+    )) == 0, false)
+    error_message = try(format(
+      "The rules have no field %s. Their fields are %s.",
+      join(" or ", setsubtract(
+        flatten([for fields in values(var.rules) : keys(fields)]),
+        local.rule_fields
+      )),
+      join(", ", local.rule_fields)
+    ), "Each target's rules are fields in braces.")
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for fields in try(values(var.rules), []) : [
+        for field in ["allow_self_approval"] :
+        can(tobool(try(fields[field], null)))
+      ]
+    ]))
+    error_message = "In the rules, allow_self_approval is true or false."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for fields in try(values(var.rules), []) : [
+        for field, most in {
+          approval_timeout_seconds = 2592000
+          approvals                = 1000
+          backup_after_seconds     = 2592000
+          default_duration         = 2592000
+          max_duration             = 2592000
+        } :
+        try(fields[field], null) == null || try(
+          floor(fields[field]) == fields[field] &&
+          fields[field] >= 1 && fields[field] <= most, false
+        )
+      ]
+    ]))
+    error_message = <<-EOT
+      In the rules, approvals is a whole number from 1; and
+      approval_timeout_seconds, backup_after_seconds, default_duration and
+      max_duration are from 1 second to 30 days, in seconds.
+    EOT
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for fields in try(values(var.rules), []) : [
+        for field in ["approve_when", "request_when"] :
+        try(fields[field], null) == null || can(tostring(fields[field]))
+      ]
+    ]))
+    error_message = <<-EOT
+      In the rules, approve_when and request_when are conditions: texts.
+    EOT
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for fields in try(values(var.rules), []) : [
+        for field, known in {
+          approve_at_once = ["name", "when"]
+          deny            = ["message", "name", "when"]
+        } :
+        try(fields[field], null) == null || try(alltrue([
+          for rule in concat(fields[field], []) : (
+            length(setsubtract(keys(rule), known)) == 0 &&
+            length(setsubtract(["name", "when"], keys(rule))) == 0 &&
+            alltrue([
+              for name in ["name", "when"] : can(length(tostring(rule[name])))
+            ]) &&
+            can(tostring(lookup(rule, "message", "")))
+          )
+        ]), false)
+      ]
+    ]))
+    error_message = <<-EOT
+      In the rules, approve_at_once is a list of { name, when }, and deny is a
+      list of { name, when, message }, of which the message can be left out.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for fields in try(values(var.rules), []) :
+      try(fields.break_glass, null) == null || try(
+        length(setsubtract(
+          keys(fields.break_glass), ["max_duration_seconds", "people", "when"]
+        )) == 0 &&
+        can(concat(fields.break_glass.people, [])) &&
+        can(tostring(lookup(fields.break_glass, "when", ""))) && (
+          lookup(fields.break_glass, "max_duration_seconds", null) == null ||
+          try(
+            floor(fields.break_glass.max_duration_seconds) ==
+            fields.break_glass.max_duration_seconds &&
+            fields.break_glass.max_duration_seconds >= 1 &&
+            fields.break_glass.max_duration_seconds <= 2592000, false
+          )
+        ), false
+      )
+    ])
+    error_message = <<-EOT
+      In the rules, break_glass has a list of people, and may have a condition
+      as its when, and max_duration_seconds from 1 second to 30 days.
+    EOT
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for fields in try(values(var.rules), []) : [
+        for people in [
+          try(fields.approvers, null),
+          try(fields.backup_approvers, null),
+          try(fields.break_glass.people, null),
+          try(fields.requesters, null),
+        ] :
+        people == null || try(alltrue([
+          for person in concat(people, []) : (
+            startswith(trimspace(person), "group:") || trimspace(person) == "*"
+            || (
+              can(regex(local.address, trimspace(person))) &&
+              length(trimspace(person)) <= 254
+            )
+          )
+        ]), false)
+      ]
+    ]))
+    error_message = <<-EOT
+      In the rules, requesters, approvers, backup_approvers and
+      break_glass.people are lists of e-mail addresses and of groups
+      ("group:<name>"). An address has no letter that only looks like one.
+    EOT
+  }
+
+  validation {
+    condition = length(setsubtract(flatten([
+      for fields in try(values(var.rules), []) : [
+        for people in [
+          try(fields.approvers, null),
+          try(fields.backup_approvers, null),
+          try(fields.break_glass.people, null),
+          try(fields.requesters, null),
+        ] :
+        [
+          for person in try(concat(people, []), []) :
+          trimprefix(trimspace(person), "group:")
+          if try(startswith(trimspace(person), "group:"), false)
+        ]
+      ]
+    ]), keys(var.groups))) == 0
+    error_message = <<-EOT
+      The rules name a group that there is not. The groups are:
+      ${join(", ", keys(var.groups))}.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for fields in try(values(var.rules), []) : (
+        try(fields.requesters, null) == null ||
+        try(length(fields.requesters) > 0, false)
+        ) && alltrue(flatten([
+          for people in [
+            try(fields.approvers, []),
+            try(fields.backup_approvers, []),
+            try(fields.break_glass.people, []),
+            ] : [
+            for person in try(concat(people, []), []) :
+            try(trimspace(person) != "*", true)
+          ]
+      ]))
+    ])
+    error_message = <<-EOT
+      In the rules, requesters are never an empty list: everybody is ["*"]. In
+      no other list of people is there a "*".
+    EOT
+  }
+}
+
 variable "runtime" {
   description = "The Runtime that the flow belongs to: the sym-runtime module."
   type = object({
+    code_version       = string
     connector_role_arn = string
     error_topic_arn    = string
     flows_path         = string
     function_arn       = string
+    function_name      = string
     runtime_name       = string
   })
   nullable = false

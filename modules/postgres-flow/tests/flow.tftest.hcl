@@ -6,6 +6,10 @@ mock_provider "aws" {
     defaults = { account_id = "111111111111" }
   }
 
+  mock_data "aws_lambda_invocation" {
+    defaults = { result = "{\"problems\":[]}" }
+  }
+
   mock_data "aws_partition" {
     defaults = { partition = "aws" }
   }
@@ -34,10 +38,12 @@ variables {
   }
   function_arn = "arn:aws:lambda:eu-west-1:111111111111:function:postgres"
   runtime = {
+    code_version       = "2026-11-24T12:00:00.000+0000"
     connector_role_arn = "arn:aws:iam::111111111111:role/sym/SymRuntimeProd"
     error_topic_arn    = "arn:aws:sns:eu-west-1:111111111111:errors"
     flows_path         = "/sym/prod/flows"
     function_arn       = "arn:aws:lambda:eu-west-1:111111111111:function:rt"
+    function_name      = "rt"
     runtime_name       = "prod"
   }
   targets = [
@@ -109,6 +115,8 @@ run "what_the_runtime_reads" {
       label                    = "Postgres access"
       state_machine_arn        = output.state_machine_arn
       lambda_connector_arn     = output.lambda_connector_role_arn
+      connect                  = ""
+      groups                   = {}
       request_channel          = "#access"
       approvers                = ["ann@example.com", "ben@example.com"]
       allow_self_approval      = false
@@ -130,6 +138,21 @@ run "what_the_runtime_reads" {
       }
       default_duration_seconds = 600
       max_duration_seconds     = 600
+      # Every field of functions/internal/rules.Document, and no other.
+      rules = {
+        requesters               = []
+        request_when             = ""
+        approvers                = ["ann@example.com", "ben@example.com"]
+        approve_when             = ""
+        approvals                = 1
+        allow_self_approval      = false
+        approval_timeout_seconds = 3600
+        backup_approvers         = []
+        backup_after_seconds     = 0
+        approve_at_once          = []
+        deny                     = []
+        break_glass              = null
+      }
     }
     error_message = "A target is written in another way."
   }
@@ -228,7 +251,7 @@ run "nobody_to_approve" {
     flow_vars = { approvers = " , " }
   }
 
-  expect_failures = [var.flow_vars]
+  expect_failures = [data.aws_lambda_invocation.check_rules]
 }
 
 run "everybody_approves_their_own" {
@@ -253,6 +276,61 @@ run "an_approver_who_is_no_address" {
   }
 
   expect_failures = [var.flow_vars]
+}
+
+run "an_approver_who_only_looks_like_one" {
+  command = plan
+
+  variables {
+    # A Cyrillic a.
+    flow_vars = { approvers = "\u0430nn@example.com" }
+  }
+
+  expect_failures = [var.flow_vars]
+}
+
+run "an_approver_with_a_letter_that_becomes_another" {
+  command = plan
+
+  variables {
+    # A capital I with a dot, which lower() makes an i.
+    flow_vars = { approvers = "m\u0130ke@example.com" }
+  }
+
+  expect_failures = [var.flow_vars]
+}
+
+run "how_to_connect" {
+  variables {
+    connect = "host=db.example.com port=5432 dbname=app sslmode=verify-full"
+  }
+
+  assert {
+    condition = jsondecode(
+      aws_ssm_parameter.flow.insecure_value
+    ).connect == var.connect
+    error_message = "The Runtime cannot say how to connect."
+  }
+}
+
+run "somebody_elses_user_to_connect_with" {
+  command = plan
+
+  variables {
+    connect = "host=db.example.com user=postgres"
+  }
+
+  expect_failures = [var.connect]
+}
+
+run "another_form_of_connection_string" {
+  command = plan
+
+  variables {
+    connect = "postgresql://db.example.com/app"
+  }
+
+  expect_failures = [var.connect]
 }
 
 run "no_targets" {

@@ -1,0 +1,50 @@
+# The Runtime compiles the rules before they are written: it is who will go by
+# them. Where its function is not there yet, or its code is about to change, the
+# rules are checked in the apply, after that and before they are written.
+
+data "aws_lambda_invocation" "check_rules" {
+  function_name = var.runtime.function_name
+
+  input = jsonencode({
+    step    = "check_rules"
+    flow    = var.flow_name
+    groups  = local.groups
+    roles   = var.targets[*].role_name
+    targets = local.rules
+    # The function does not read this. It is what puts the check off.
+    code_version = var.runtime.code_version
+  })
+
+  lifecycle {
+    precondition {
+      condition = length(local.refused_rules) == 0
+      error_message = format(
+        "The rules of the flow %s cannot be used:\n%s",
+        var.flow_name, join("\n", local.refused_rules)
+      )
+    }
+
+    precondition {
+      condition     = length(local.too_large) == 0
+      error_message = <<-EOT
+        These are larger than the 8 KB that a parameter can have:
+        ${join(", ", local.too_large)}. Shorten the rules, or put them on
+        several targets or flows; & < and > take six bytes each.
+      EOT
+    }
+
+    postcondition {
+      condition = try(length(jsondecode(self.result).problems) == 0, false)
+      error_message = try(
+        format(
+          "The rules of the flow %s cannot be used:\n%s",
+          var.flow_name, join("\n", [
+            for problem in jsondecode(self.result).problems :
+            "${problem.target}, ${problem.place}: ${problem.message}"
+          ])
+        ),
+        "The Runtime did not say whether the rules can be used: ${self.result}"
+      )
+    }
+  }
+}
