@@ -32,7 +32,8 @@ func (w *world) requireEnded(t *testing.T, id string) {
 }
 
 // flowLike writes another flow beside the deployed one, the same but for some
-// fields, and answers its name. It is gone when the test ends.
+// fields of it, of its read-only target or of that one's rules, and answers its
+// name. It is gone when the test ends.
 func (w *world) flowLike(t *testing.T, name string, changes map[string]any) string {
 	t.Helper()
 	base := "/sym/sandbox/flows/"
@@ -46,9 +47,12 @@ func (w *world) flowLike(t *testing.T, name string, changes map[string]any) stri
 		var document map[string]any
 		require.NoError(t, json.Unmarshal([]byte(*out.Parameter.Value), &document))
 		document["name"] = to[strings.LastIndex(to, "/")+1:]
+		rules, _ := document["rules"].(map[string]any)
 		for field, value := range changes {
-			if _, has := document[field]; has {
-				document[field] = value
+			for _, part := range []map[string]any{document, rules} {
+				if _, has := part[field]; has {
+					part[field] = value
+				}
 			}
 		}
 		data, err := json.Marshal(document)

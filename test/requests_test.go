@@ -68,7 +68,7 @@ func nobodyAnswers(t *testing.T, w *world) {
 func revokedEarly(t *testing.T, w *world) {
 	e := w.engineer(t)
 	session := e.session(t)
-	r := e.asks(t, 30*time.Minute)
+	r := e.asks(t, 10*time.Minute)
 	_, err := w.approver(t).Approve(t.Context(), r.ID)
 	require.NoError(t, err)
 	await(t, e.Person, r.ID, "active")

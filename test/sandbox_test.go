@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sym-postgres-quickstart/test/sandbox"
+	"sym-postgres-quickstart/test/sandbox/slack"
 )
 
 // outsideAccount is the account of a platform that may drive the same chain;
@@ -33,11 +34,13 @@ func TestSandbox(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	box, options := newBox(t, ctx, "sandbox", map[string]any{
-		"sym_account_ids": []string{outsideAccount},
+		"sym_account_ids":    []string{outsideAccount},
+		"slack_workspace_id": slack.Workspace,
 	})
 	terraform.InitAndApplyContext(t, ctx, options)
 
 	deployment := readDeployment(t, ctx, options)
+	require.NoError(t, box.InstallSlackApp(ctx, deployment))
 	world := &world{box: box, deployment: deployment}
 
 	test_structure.RunTestStage(t, "stories", func() {

@@ -3,6 +3,16 @@ output "api_endpoint" {
   value       = module.sym_runtime.api_endpoint
 }
 
+output "audit_bucket_name" {
+  description = "The bucket of audit records; null without one."
+  value       = module.sym_runtime.audit_bucket_name
+}
+
+output "audit_log_group_name" {
+  description = "The log group of audit records: a stream a request."
+  value       = module.sym_runtime.audit_log_group_name
+}
+
 output "database" {
   description = "The example database, and how to get in; null without it."
   value = one([
@@ -79,8 +89,18 @@ output "runtime_connector_role_arn" {
 }
 
 output "shared_secret_arn" {
-  description = "The secret that wants Slack's tokens."
+  description = "The secret that wants Slack's token and signing secret."
   value       = module.sym_runtime.shared_secret_arn
+}
+
+output "slack_commands_url" {
+  description = "Where Slack's app sends its command; null without Slack."
+  value       = module.sym_runtime.slack_commands_url
+}
+
+output "slack_interactions_url" {
+  description = "Where Slack's app sends clicks; null without Slack."
+  value       = module.sym_runtime.slack_interactions_url
 }
 
 output "state_machine_arn" {

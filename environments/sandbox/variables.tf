@@ -142,8 +142,18 @@ variable "pg_targets" {
     role_name        = string
   }))
   default = [
-    { role_name = "readonly", label = "Read only" },
-    { role_name = "readwrite", label = "Read and write" },
+    {
+      role_name        = "readonly"
+      label            = "Read only"
+      default_duration = 60
+      max_duration     = 600
+    },
+    {
+      role_name        = "readwrite"
+      label            = "Read and write"
+      default_duration = 60
+      max_duration     = 600
+    },
   ]
   nullable = false
 }

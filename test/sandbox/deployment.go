@@ -19,8 +19,12 @@ type Deployment struct {
 	PostgresFunction string
 	StateMachine     string
 	ErrorTopic       string
-	Flow             string
-	Database         Database
+	AuditLogGroup    string
+	SharedSecret     string
+	// Where Slack's app calls the Runtime; empty in an environment without Slack.
+	SlackCommands, SlackInteractions string
+	Flow                             string
+	Database                         Database
 }
 
 // Database is the example database, as the deployment's output names it.
@@ -47,6 +51,10 @@ func ReadDeployment(outputs []byte) (Deployment, error) {
 		"postgres_function_arn":      &d.PostgresFunction,
 		"state_machine_arn":          &d.StateMachine,
 		"error_topic_arn":            &d.ErrorTopic,
+		"audit_log_group_name":       &d.AuditLogGroup,
+		"shared_secret_arn":          &d.SharedSecret,
+		"slack_commands_url":         &d.SlackCommands,
+		"slack_interactions_url":     &d.SlackInteractions,
 		"flow":                       &d.Flow,
 		"database":                   &d.Database,
 	} {

@@ -39,9 +39,17 @@ type Request struct {
 	Requester string    `json:"requester"`
 	Reason    string    `json:"reason"`
 	Duration  int       `json:"duration"`
+	Extends   string    `json:"extends"`
+	GrantedAt time.Time `json:"granted_at"`
 	ExpiresAt time.Time `json:"expires_at"`
+	DoneAt    time.Time `json:"done_at"`
+	ReviewDue time.Time `json:"review_due"`
+	Connect   string    `json:"connect"`
 	Failure   string    `json:"failure"`
-	Audit     []Record  `json:"audit"`
+
+	ApprovalsNeeded int      `json:"approvals_needed"`
+	Approvals       []Record `json:"approvals"`
+	Audit           []Record `json:"audit"`
 }
 
 // Record is one transition of a request, as the API shows it.
@@ -53,6 +61,8 @@ type Record struct {
 	At     time.Time `json:"at"`
 	Reason string    `json:"reason"`
 	Rule   string    `json:"rule"`
+	// Because says why the rule matched, where that is not said by its name.
+	Because string `json:"because"`
 }
 
 // APIError is an error that the API answered.
@@ -71,6 +81,36 @@ func (p Person) Ask(ctx context.Context, flow, target, reason string, d time.Dur
 	return p.request(ctx, http.MethodPost, "/requests", map[string]any{
 		"flow": flow, "target": target, "reason": reason, "duration": int(d.Seconds()),
 	})
+}
+
+// BreakGlass asks for a target of a flow in an emergency.
+func (p Person) BreakGlass(ctx context.Context, flow, target, reason string, d time.Duration) (Request, error) {
+	return p.request(ctx, http.MethodPost, "/requests", map[string]any{
+		"flow": flow, "target": target, "reason": reason, "duration": int(d.Seconds()),
+		"break_glass": true,
+	})
+}
+
+// Extend asks for an access once more.
+func (p Person) Extend(ctx context.Context, id, reason string, d time.Duration) (Request, error) {
+	return p.request(ctx, http.MethodPost, "/requests/"+id+"/extend", map[string]any{
+		"reason": reason, "duration": int(d.Seconds()),
+	})
+}
+
+// Review writes down what came of broken glass.
+func (p Person) Review(ctx context.Context, id, note string) (Request, error) {
+	return p.request(ctx, http.MethodPost, "/requests/"+id+"/review", map[string]any{"reason": note})
+}
+
+// List answers the requests that fit a query, such as "state=active", the newest first.
+func (p Person) List(ctx context.Context, query string) ([]Request, error) {
+	answer, err := p.Call(ctx, http.MethodGet, "/requests?"+query, nil)
+	if err != nil {
+		return nil, err
+	}
+	var page struct{ Requests []Request }
+	return page.Requests, json.Unmarshal(answer, &page)
 }
 
 // Approve approves a request.
