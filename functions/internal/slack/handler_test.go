@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"sym-postgres-quickstart/functions/internal/request"
 )
 
 // TestCallsThatAreNotSlacks sends what an attacker, or a mistake, would.
@@ -205,6 +208,61 @@ func TestResponsesGoToSlackOnly(t *testing.T) {
 	standIn := newClient("http://127.0.0.1:1234/api/", nil)
 	assert.True(t, standIn.mayRespond("http://127.0.0.1:1234/respond"))
 	assert.False(t, standIn.mayRespond("http://127.0.0.1:4321/respond"))
+}
+
+// TestTheTimeForAReply counts from when API Gateway took the call: a cold start is part of it.
+func TestTheTimeForAReply(t *testing.T) {
+	now := time.Now()
+	for passed, want := range map[time.Duration]time.Duration{
+		0:                      2700 * time.Millisecond,
+		800 * time.Millisecond: 1900 * time.Millisecond,
+		time.Minute:            540 * time.Millisecond, // enough to say so
+		-time.Second:           2700 * time.Millisecond,
+	} {
+		var event events.APIGatewayV2HTTPRequest
+		event.RequestContext.TimeEpoch = now.Add(-passed).UnixMilli()
+		assert.InDelta(t, want, timeLeft(event, now), float64(2*time.Millisecond), "%s", passed)
+	}
+	assert.Equal(t, replyWithin, timeLeft(events.APIGatewayV2HTTPRequest{}, now))
+}
+
+// meeting is a service that answers only while Slack is being asked.
+type meeting struct {
+	Service
+	here, there chan struct{}
+}
+
+func (m meeting) Offered(ctx context.Context) ([]request.Flow, error) {
+	close(m.here)
+	if !m.meet(m.there) {
+		return nil, errors.New("Slack was not asked meanwhile")
+	}
+	return m.Service.Offered(ctx)
+}
+
+func (m meeting) meet(other <-chan struct{}) bool {
+	select {
+	case <-other:
+		return true
+	case <-time.After(time.Second):
+		return false
+	}
+}
+
+// TestSlackAndAWSAreAskedAtOnce lets each of the two answer only when the other was asked.
+func TestSlackAndAWSAreAskedAtOnce(t *testing.T) {
+	w := newWorld(t)
+	m := meeting{w.service, make(chan struct{}), make(chan struct{})}
+	w.api.onCall = func(method string) {
+		if method == "users.info" {
+			close(m.there)
+			assert.True(t, m.meet(m.here), "AWS was not asked meanwhile")
+		}
+	}
+	w.Handler.Service = m
+	assert.Empty(t, w.command(t, aliceID, "req"))
+	assert.Equal(t, 1, w.api.opened())
+	assert.Equal(t, []string{"users.info", "views.open"}, w.api.calls, "and nothing else")
 }
 
 // TestInteractionsOfOtherKinds are answered, so that Slack shows nobody an error.

@@ -435,17 +435,18 @@ type fakeSlack struct {
 	answers  []answered // to clicks
 	views    []map[string]any
 	calls    []string
-	failures map[string][]fault // by method, each once
-	scopes   map[string]bool
+	failures map[string][]fault  // by method, each once
+	onCall   func(method string) // if set
 }
 
 // post is a message in a channel, or to a person.
 type post struct {
-	Channel, TS, Text, Thread string
-	Broadcast                 bool
-	Blocks                    json.RawMessage
-	Updates                   int
-	Deleted                   bool
+	Channel, TS, Text, Thread, Parse string
+
+	Broadcast bool
+	Blocks    json.RawMessage
+	Updates   int
+	Deleted   bool
 }
 
 type answered struct {
@@ -505,6 +506,9 @@ func (f *fakeSlack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	method := strings.TrimPrefix(r.URL.Path, "/api/")
 	f.calls = append(f.calls, method)
+	if f.onCall != nil {
+		f.onCall(method)
+	}
 	form, _ := url.ParseQuery(string(body))
 	var document map[string]any
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
@@ -573,7 +577,7 @@ func (f *fakeSlack) do(method string, form url.Values, document map[string]any) 
 	case "chat.postMessage":
 		p := &post{
 			Channel: form.Get("channel"), TS: fmt.Sprintf("1700000000.%06d", len(f.posts)+1),
-			Text: form.Get("text"), Thread: form.Get("thread_ts"),
+			Text: form.Get("text"), Thread: form.Get("thread_ts"), Parse: form.Get("parse"),
 			Broadcast: form.Get("reply_broadcast") == "true",
 			Blocks:    json.RawMessage(form.Get("blocks")),
 		}
@@ -583,6 +587,7 @@ func (f *fakeSlack) do(method string, form url.Values, document map[string]any) 
 		for _, p := range f.posts {
 			if p.TS == form.Get("ts") && p.Channel == form.Get("channel") && !p.Deleted {
 				p.Text, p.Blocks = form.Get("text"), json.RawMessage(form.Get("blocks"))
+				p.Parse = form.Get("parse")
 				p.Updates++
 				return map[string]any{"ok": true, "channel": p.Channel, "ts": p.TS}
 			}
