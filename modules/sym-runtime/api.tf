@@ -1,5 +1,6 @@
-# The HTTP API. Every route is authorised by IAM: API Gateway checks the
-# caller's signature, and who they are reaches the function with the event.
+# The HTTP API. Every route of people and programs is authorised by IAM: API
+# Gateway checks the caller's signature, and who they are reaches the function
+# with the event.
 
 locals {
   routes = toset([
@@ -11,6 +12,8 @@ locals {
     "POST /requests",
     "POST /requests/{id}/approve",
     "POST /requests/{id}/deny",
+    "POST /requests/{id}/extend",
+    "POST /requests/{id}/review",
     "POST /requests/{id}/revoke",
   ])
 }
@@ -34,6 +37,18 @@ resource "aws_apigatewayv2_route" "this" {
 
   api_id             = aws_apigatewayv2_api.this.id
   authorization_type = "AWS_IAM"
+  route_key          = each.key
+  target             = "integrations/${aws_apigatewayv2_integration.runtime.id}"
+}
+
+# Slack signs with a secret of its own, which the function checks before it
+# reads anything. Each route is throttled by itself, see the stage: whoever
+# calls these in vain takes nothing from the others.
+resource "aws_apigatewayv2_route" "slack" {
+  for_each = local.slack_routes
+
+  api_id             = aws_apigatewayv2_api.this.id
+  authorization_type = "NONE"
   route_key          = each.key
   target             = "integrations/${aws_apigatewayv2_integration.runtime.id}"
 }
@@ -66,7 +81,8 @@ resource "aws_apigatewayv2_stage" "default" {
     })
   }
 
-  # People ask, not machines. What is above this is a loop or an attack.
+  # For each route. People ask, not machines: what is above this is a loop or
+  # an attack.
   default_route_settings {
     throttling_burst_limit = 50
     throttling_rate_limit  = 25

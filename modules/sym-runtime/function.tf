@@ -1,7 +1,7 @@
 # The Runtime function: the HTTP API and every step of the workflow.
 
 resource "aws_cloudwatch_log_group" "runtime" {
-  name              = "/aws/lambda/${local.name}-runtime"
+  name              = "/aws/lambda/${local.function_name}"
   retention_in_days = var.log_retention_days
   tags              = var.tags
 }
@@ -32,12 +32,24 @@ resource "aws_iam_role_policy" "runtime" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat(local.audit_bucket_statements, [
       {
         Sid      = "WriteLogs"
         Effect   = "Allow"
         Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
         Resource = "${aws_cloudwatch_log_group.runtime.arn}:*"
+      },
+      {
+        Sid    = "KeepAuditLog"
+        Effect = "Allow"
+        # What is there is read before it may be written a second time. There
+        # is no right to delete it, nor to change how long it is kept.
+        Action = [
+          "logs:CreateLogStream",
+          "logs:GetLogEvents",
+          "logs:PutLogEvents",
+        ]
+        Resource = "${aws_cloudwatch_log_group.audit.arn}:*"
       },
       {
         Sid    = "KeepRequests"
@@ -53,6 +65,7 @@ resource "aws_iam_role_policy" "runtime" {
           aws_dynamodb_table.requests.arn,
           "${aws_dynamodb_table.requests.arn}/index/by_created",
           "${aws_dynamodb_table.requests.arn}/index/by_deadline",
+          "${aws_dynamodb_table.requests.arn}/index/by_outbox",
         ]
       },
       {
@@ -117,13 +130,29 @@ resource "aws_iam_role_policy" "runtime" {
         Effect   = "Allow"
         Action   = "sts:AssumeRole"
         Resource = aws_iam_role.runtime_connector.arn
+      },
+      {
+        Sid    = "WorkLater"
+        Effect = "Allow"
+        Action = "lambda:InvokeFunction"
+        # Itself. It is named here, since it waits for this policy.
+        Resource = format(
+          "arn:%s:lambda:%s:%s:function:%s", local.partition, local.region,
+          local.account_id, local.function_name
+        )
+      },
+      {
+        Sid      = "TellHumans"
+        Effect   = "Allow"
+        Action   = "sns:Publish"
+        Resource = aws_sns_topic.errors.arn
       }
-    ]
+    ])
   })
 }
 
 resource "aws_lambda_function" "runtime" {
-  function_name = "${local.name}-runtime"
+  function_name = local.function_name
   description   = "Takes requests and decisions, and walks the role chain."
   role          = aws_iam_role.runtime.arn
 
@@ -139,21 +168,49 @@ resource "aws_lambda_function" "runtime" {
   timeout = 60
 
   environment {
-    variables = {
+    variables = merge(local.slack_settings, local.audit_bucket_settings, {
+      SYM_AUDIT_LOG_GROUP       = aws_cloudwatch_log_group.audit.name
       SYM_CALLERS               = jsonencode(var.callers)
+      SYM_ERROR_TOPIC_ARN       = aws_sns_topic.errors.arn
       SYM_EXTERNAL_ID           = terraform_data.external_id.output
       SYM_FLOWS_PATH            = local.flows_path
       SYM_ORG_SLUG              = var.sym_org_slug
       SYM_REQUEST_TABLE         = aws_dynamodb_table.requests.name
       SYM_RUNTIME_CONNECTOR_ARN = aws_iam_role.runtime_connector.arn
-    }
+      SYM_SHARED_SECRET_ARN     = aws_secretsmanager_secret.shared.arn
+    })
   }
 
   tags = var.tags
+
+  lifecycle {
+    precondition {
+      # Lambda has 4 KB for the whole environment.
+      condition = (
+        length(jsonencode(var.callers)) + length(jsonencode(var.slack_users))
+        <= 3000
+      )
+      error_message = <<-EOT
+        callers and slack_users together are longer than the function's
+        environment can hold, which is 3000 characters as JSON. Take people
+        out of them who are recognised without: by the e-mail address that
+        their session or their Slack account has.
+      EOT
+    }
+  }
 
   # Without its group there Lambda would make one itself, without retention.
   depends_on = [
     aws_cloudwatch_log_group.runtime,
     aws_iam_role_policy.runtime,
   ]
+}
+
+# The schedule calls without waiting, and so does the function itself for what
+# comes after a reply. That is worth a second try, which changes nothing that
+# the first one has done. After minutes nobody waits for it any more.
+resource "aws_lambda_function_event_invoke_config" "runtime" {
+  function_name                = aws_lambda_function.runtime.function_name
+  maximum_event_age_in_seconds = 300
+  maximum_retry_attempts       = 1
 }

@@ -6,7 +6,8 @@ data "aws_region" "current" {}
 
 locals {
   # Every name in the account starts with this.
-  name = "sym-${var.runtime_name}"
+  name          = "sym-${var.runtime_name}"
+  function_name = "${local.name}-runtime"
 
   # What a team's flows are called, and so what the Runtime may start.
   flows_path      = "/sym/${var.runtime_name}/flows"

@@ -3,6 +3,23 @@ output "api_endpoint" {
   value       = aws_apigatewayv2_api.this.api_endpoint
 }
 
+output "audit_bucket_name" {
+  description = "The bucket of the audit records, where there is one."
+  value       = one(aws_s3_bucket.audit[*].bucket)
+}
+
+output "audit_log_group_name" {
+  description = "The log group of the audit records."
+  value       = aws_cloudwatch_log_group.audit.name
+}
+
+# Unknown while the function changes, so that whoever has to ask its new code
+# waits for it.
+output "code_version" {
+  description = "When the Runtime function was last changed."
+  value       = aws_lambda_function.runtime.last_modified
+}
+
 output "connector_role_arn" {
   description = "The Runtime Connector, which flows trust."
   value       = aws_iam_role.runtime_connector.arn
@@ -56,4 +73,14 @@ output "runtime_name" {
 output "shared_secret_arn" {
   description = "The secret whose value is set by hand, outside Terraform."
   value       = aws_secretsmanager_secret.shared.arn
+}
+
+output "slack_commands_url" {
+  description = "Where Slack sends /sym, where Slack is on."
+  value       = local.slack_urls["/slack/commands"]
+}
+
+output "slack_interactions_url" {
+  description = "Where Slack sends clicks and modals, where Slack is on."
+  value       = local.slack_urls["/slack/interactions"]
 }

@@ -1,6 +1,7 @@
 # The second hand that ends requests. A request whose workflow was stopped,
 # failed or never ran would stay open for ever; this asks the Runtime function
-# every minute to look for those.
+# every minute to look for those, for audit records that have yet to be
+# delivered, and for what people have to be reminded of.
 
 resource "aws_iam_role" "reconcile" {
   name        = "${local.name}-reconcile"
@@ -42,8 +43,8 @@ resource "aws_iam_role_policy" "reconcile" {
   })
 }
 
-# What failed is not repeated: the next run is due before a repetition would
-# be.
+# A call that Lambda did not take is not repeated: the next run is due before
+# a repetition would be.
 resource "aws_scheduler_schedule" "reconcile" {
   name                = "${local.name}-reconcile"
   description         = "Ends requests that their workflows have left open."
@@ -65,11 +66,4 @@ resource "aws_scheduler_schedule" "reconcile" {
   }
 
   depends_on = [aws_iam_role_policy.reconcile]
-}
-
-# Only this schedule calls without waiting.
-resource "aws_lambda_function_event_invoke_config" "runtime" {
-  function_name                = aws_lambda_function.runtime.function_name
-  maximum_event_age_in_seconds = 60
-  maximum_retry_attempts       = 0
 }

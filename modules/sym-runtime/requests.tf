@@ -9,6 +9,11 @@ resource "aws_dynamodb_table" "requests" {
   deletion_protection_enabled = var.deletion_protection
 
   attribute {
+    name = "at"
+    type = "S"
+  }
+
+  attribute {
     name = "created_at"
     type = "S"
   }
@@ -25,6 +30,11 @@ resource "aws_dynamodb_table" "requests" {
 
   attribute {
     name = "open"
+    type = "S"
+  }
+
+  attribute {
+    name = "outbox"
     type = "S"
   }
 
@@ -52,6 +62,14 @@ resource "aws_dynamodb_table" "requests" {
     hash_key        = "open"
     range_key       = "deadline"
     projection_type = "ALL"
+  }
+
+  # Only audit records that have yet to be delivered somewhere are in it.
+  global_secondary_index {
+    name            = "by_outbox"
+    hash_key        = "outbox"
+    range_key       = "at"
+    projection_type = "KEYS_ONLY"
   }
 
   point_in_time_recovery {

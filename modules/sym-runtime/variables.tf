@@ -10,6 +10,60 @@ variable "architecture" {
   }
 }
 
+variable "audit_bucket" {
+  description = <<-EOT
+    Whether to keep the audit records in a bucket too, in which nobody can
+    change or delete a record for so many days (S3 Object Lock). In the mode
+    `GOVERNANCE` those with the right to bypass it can; in `COMPLIANCE` nobody
+    can, not even the account's root, and the bucket cannot be emptied before
+    the days are over.
+  EOT
+  type = object({
+    mode           = optional(string, "GOVERNANCE")
+    retention_days = number
+  })
+  default = null
+
+  validation {
+    condition = var.audit_bucket == null || contains(
+      ["COMPLIANCE", "GOVERNANCE"], try(var.audit_bucket.mode, "GOVERNANCE")
+    )
+    error_message = "The mode of audit_bucket is GOVERNANCE or COMPLIANCE."
+  }
+
+  validation {
+    condition = (
+      try(var.audit_bucket.retention_days, 1) >= 1 &&
+      floor(try(var.audit_bucket.retention_days, 1))
+      == try(var.audit_bucket.retention_days, 1)
+    )
+    error_message = <<-EOT
+      The retention_days of audit_bucket are a whole number of days, at least
+      one.
+    EOT
+  }
+}
+
+variable "audit_retention_days" {
+  description = "How many days the audit log keeps a record; 0 is for ever."
+  type        = number
+  # A year, which auditors look back on, and time to do so.
+  default  = 400
+  nullable = false
+
+  validation {
+    condition = contains([
+      0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096,
+      1827, 2192, 2557, 2922, 3288, 3653,
+    ], var.audit_retention_days)
+    error_message = <<-EOT
+      CloudWatch keeps logs for 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365,
+      400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653 days, or for
+      ever, which is 0.
+    EOT
+  }
+}
+
 variable "callers" {
   description = <<-EOT
     Who a signed caller of the API is: the ARN of an IAM user or role to the
@@ -36,10 +90,29 @@ variable "callers" {
 }
 
 variable "deletion_protection" {
-  description = "Whether the table of requests refuses to be destroyed."
+  description = <<-EOT
+    Whether the table of requests refuses to be destroyed, and the audit log
+    outlives the Runtime.
+  EOT
   type        = bool
   default     = true
   nullable    = false
+}
+
+variable "error_channel" {
+  description = <<-EOT
+    The Slack channel that what needs a human is posted to, with its #. It is
+    published to the error topic in any case.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition = var.error_channel == null || can(
+      regex("^#[^\\s#@,]{1,80}$", var.error_channel)
+    )
+    error_message = "The error_channel is a Slack channel with its #."
+  }
 }
 
 variable "log_retention_days" {
@@ -100,6 +173,53 @@ variable "secret_recovery_days" {
       (var.secret_recovery_days >= 7 && var.secret_recovery_days <= 30)
     )
     error_message = "Secrets Manager keeps a deleted secret 0 or 7 to 30 days."
+  }
+}
+
+variable "slack_users" {
+  description = <<-EOT
+    People whom Slack knows by another e-mail address, or by none: the id of a
+    Slack user to the e-mail address that the rules know.
+  EOT
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition = alltrue([
+      for id in keys(var.slack_users) : can(regex("^[UW][A-Z0-9]{2,32}$", id))
+    ])
+    error_message = <<-EOT
+      Each key of slack_users is the id of a Slack user, such as U012AB3CD. It
+      is in their profile, under "Copy member ID".
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for email in values(var.slack_users) :
+      can(regex("^[!-?A-~]+@[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)+$", email))
+    ])
+    error_message = "Each value of slack_users is one e-mail address in ASCII."
+  }
+}
+
+variable "slack_workspace_id" {
+  description = <<-EOT
+    The Slack workspace in which people ask, such as T0123456789. Without it
+    there is the API alone.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition = var.slack_workspace_id == null || can(
+      regex("^[TE][A-Z0-9]{2,32}$", var.slack_workspace_id)
+    )
+    error_message = <<-EOT
+      The id of a Slack workspace begins with T, or with E for an organisation:
+      it stands in the address of Slack in a browser, app.slack.com/client/T….
+    EOT
   }
 }
 

@@ -15,6 +15,7 @@ mock_provider "aws" {
 
   mock_resource "aws_apigatewayv2_api" {
     defaults = {
+      api_endpoint  = "https://api.example.com"
       execution_arn = "arn:aws:execute-api:eu-west-1:111111111111:api"
     }
   }
@@ -36,6 +37,10 @@ mock_provider "aws" {
       arn        = "arn:aws:lambda:eu-west-1:111111111111:function:f"
       invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/f/invocations"
     }
+  }
+
+  mock_resource "aws_s3_bucket" {
+    defaults = { arn = "arn:aws:s3:::audit" }
   }
 
   mock_resource "aws_sns_topic" {
@@ -223,8 +228,11 @@ run "function_has_the_rights_that_it_uses" {
       "dynamodb:Query",
       "dynamodb:UpdateItem",
       "iam:GetRole",
+      "lambda:InvokeFunction",
       "logs:CreateLogStream",
+      "logs:GetLogEvents",
       "logs:PutLogEvents",
+      "sns:Publish",
       "ssm:GetParametersByPath",
       "states:DescribeExecution",
       "states:SendTaskSuccess",
@@ -244,6 +252,32 @@ run "function_has_the_rights_that_it_uses" {
     ]
     error_message = "The Runtime function reads other roles."
   }
+
+  assert {
+    condition = flatten([
+      for statement in jsondecode(
+        aws_iam_role_policy.runtime.policy
+      ).Statement : statement.Resource
+      if contains(
+        ["lambda:InvokeFunction", "sns:Publish"], try(statement.Action, "")
+      )
+      ]) == [
+      "arn:aws:lambda:eu-west-1:111111111111:function:sym-my-team-runtime",
+      "arn:aws:sns:eu-west-1:111111111111:errors",
+    ]
+    error_message = "The Runtime function invokes or publishes elsewhere."
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(
+        aws_iam_role_policy.runtime.policy
+        ).Statement : !contains(
+        flatten([statement.Action]), "dynamodb:DeleteItem"
+      )
+    ])
+    error_message = "The Runtime function deletes what it has written."
+  }
 }
 
 run "every_route_is_signed" {
@@ -256,6 +290,8 @@ run "every_route_is_signed" {
       "POST /requests",
       "POST /requests/{id}/approve",
       "POST /requests/{id}/deny",
+      "POST /requests/{id}/extend",
+      "POST /requests/{id}/review",
       "POST /requests/{id}/revoke",
     ])
     error_message = "The API has other routes."
@@ -270,6 +306,187 @@ run "every_route_is_signed" {
   }
 }
 
+run "without_a_workspace_there_is_no_slack" {
+  variables {
+    error_channel = "#errors"
+    slack_users   = { U012AB3CD = "ann@example.com" }
+  }
+
+  assert {
+    condition = (
+      length(aws_apigatewayv2_route.slack) == 0
+      && output.slack_commands_url == null
+      && output.slack_interactions_url == null
+    )
+    error_message = "Somebody can call the Slack routes."
+  }
+
+  assert {
+    condition = alltrue([
+      for name in keys(
+        aws_lambda_function.runtime.environment[0].variables
+      ) : !strcontains(name, "SLACK") && name != "SYM_ERROR_CHANNEL"
+    ])
+    error_message = "The function is told of Slack."
+  }
+}
+
+run "slack_in_a_workspace" {
+  variables {
+    error_channel      = "#errors"
+    slack_users        = { U012AB3CD = "ann@example.com" }
+    slack_workspace_id = "T0123456789"
+  }
+
+  assert {
+    condition = {
+      for key, route in aws_apigatewayv2_route.slack :
+      key => route.authorization_type
+      } == {
+      "POST /slack/commands"     = "NONE"
+      "POST /slack/interactions" = "NONE"
+    }
+    error_message = "Slack cannot call, or something else can."
+  }
+
+  assert {
+    condition = (
+      output.slack_commands_url == "https://api.example.com/slack/commands"
+      && output.slack_interactions_url
+      == "https://api.example.com/slack/interactions"
+    )
+    error_message = "The outputs do not say what to tell Slack."
+  }
+
+  assert {
+    condition = {
+      for name, value in aws_lambda_function.runtime.environment[0].variables :
+      name => value if strcontains(name, "SLACK") || name == "SYM_ERROR_CHANNEL"
+      } == {
+      SYM_ERROR_CHANNEL      = "#errors"
+      SYM_SLACK_USERS        = "{\"U012AB3CD\":\"ann@example.com\"}"
+      SYM_SLACK_WORKSPACE_ID = "T0123456789"
+    }
+    error_message = "The function does not know what it has to of Slack."
+  }
+}
+
+run "slack_without_an_error_channel" {
+  variables {
+    slack_workspace_id = "T0123456789"
+  }
+
+  assert {
+    condition = !contains(keys(
+      aws_lambda_function.runtime.environment[0].variables
+    ), "SYM_ERROR_CHANNEL")
+    error_message = "There is a channel that nobody has named."
+  }
+}
+
+run "the_audit_has_a_log_of_its_own" {
+  assert {
+    condition = (
+      aws_cloudwatch_log_group.audit.name == "/sym/my-team/audit"
+      && aws_cloudwatch_log_group.audit.retention_in_days == 400
+      && aws_cloudwatch_log_group.audit.skip_destroy
+      && output.audit_log_group_name == aws_cloudwatch_log_group.audit.name
+    )
+    error_message = "The audit log is elsewhere, or goes too early."
+  }
+
+  assert {
+    condition = {
+      for name, value in aws_lambda_function.runtime.environment[0].variables :
+      name => value if strcontains(name, "AUDIT")
+    } == { SYM_AUDIT_LOG_GROUP = "/sym/my-team/audit" }
+    error_message = "The function does not know the audit log, or more."
+  }
+
+  assert {
+    condition = (
+      length(aws_s3_bucket.audit) == 0 && output.audit_bucket_name == null
+    )
+    error_message = "There is a bucket that nobody asked for."
+  }
+}
+
+run "the_audit_in_a_bucket" {
+  variables {
+    audit_bucket = { retention_days = 365 }
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket.audit[0].bucket == "sym-my-team-audit-111111111111"
+      && aws_s3_bucket.audit[0].object_lock_enabled
+      && !aws_s3_bucket.audit[0].force_destroy
+      && output.audit_bucket_name == aws_s3_bucket.audit[0].bucket
+    )
+    error_message = "The bucket is another one, or can be emptied."
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_versioning.audit[0].versioning_configuration[0].status
+      == "Enabled"
+      && one(
+        aws_s3_bucket_object_lock_configuration.audit[0].rule
+      ).default_retention[0].mode == "GOVERNANCE"
+      && one(
+        aws_s3_bucket_object_lock_configuration.audit[0].rule
+      ).default_retention[0].days == 365
+    )
+    error_message = "A record in the bucket can be changed."
+  }
+
+  assert {
+    condition = alltrue([
+      aws_s3_bucket_public_access_block.audit[0].block_public_acls,
+      aws_s3_bucket_public_access_block.audit[0].block_public_policy,
+      aws_s3_bucket_public_access_block.audit[0].ignore_public_acls,
+      aws_s3_bucket_public_access_block.audit[0].restrict_public_buckets,
+    ])
+    error_message = "The bucket could be made public."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(
+        aws_s3_bucket_policy.audit[0].policy
+      ).Statement : [statement.Effect, statement.Condition]
+    ] == [["Deny", { Bool = { "aws:SecureTransport" = "false" } }]]
+    error_message = "The bucket can be read over an open line."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(
+        aws_iam_role_policy.runtime.policy
+      ).Statement : [statement.Action, statement.Resource]
+      if strcontains(jsonencode(statement.Action), "s3:")
+    ] == [[["s3:PutObject"], ["arn:aws:s3:::audit/audit/*"]]]
+    error_message = "The function may do something else in the bucket."
+  }
+
+  assert {
+    condition = contains(keys(
+      aws_lambda_function.runtime.environment[0].variables
+    ), "SYM_AUDIT_BUCKET")
+    error_message = "The function does not know the bucket."
+  }
+}
+
+run "what_comes_after_a_reply_is_tried_twice" {
+  assert {
+    condition = [
+      for config in [aws_lambda_function_event_invoke_config.runtime] :
+      [config.maximum_retry_attempts, config.maximum_event_age_in_seconds]
+    ] == [[1, 300]]
+    error_message = "What the function does later is tried more or less often."
+  }
+}
+
 run "overdue_requests_are_looked_for_every_minute" {
   assert {
     condition = {
@@ -278,6 +495,7 @@ run "overdue_requests_are_looked_for_every_minute" {
       } == {
       by_created  = ["kind", "created_at", "ALL"]
       by_deadline = ["open", "deadline", "ALL"]
+      by_outbox   = ["outbox", "at", "KEYS_ONLY"]
     }
     error_message = "The table lacks an index that the function reads."
   }
@@ -401,4 +619,76 @@ run "an_unknown_architecture" {
   }
 
   expect_failures = [var.architecture]
+}
+
+run "an_audit_bucket_that_locks_nothing" {
+  command = plan
+
+  variables {
+    audit_bucket = { mode = "NONE", retention_days = 0 }
+  }
+
+  expect_failures = [var.audit_bucket]
+}
+
+run "an_audit_log_for_days_that_cloudwatch_does_not_know" {
+  command = plan
+
+  variables {
+    audit_retention_days = 366
+  }
+
+  expect_failures = [var.audit_retention_days]
+}
+
+run "an_error_channel_that_is_none" {
+  command = plan
+
+  variables {
+    error_channel = "errors"
+  }
+
+  expect_failures = [var.error_channel]
+}
+
+run "a_workspace_by_its_name" {
+  command = plan
+
+  variables {
+    slack_workspace_id = "my-team"
+  }
+
+  expect_failures = [var.slack_workspace_id]
+}
+
+run "a_slack_user_by_their_name" {
+  command = plan
+
+  variables {
+    slack_users = { ann = "ann@example.com" }
+  }
+
+  expect_failures = [var.slack_users]
+}
+
+run "a_slack_user_with_a_look_alike_address" {
+  command = plan
+
+  variables {
+    slack_users = { U012AB3CD = "аnn@example.com" }
+  }
+
+  expect_failures = [var.slack_users]
+}
+
+run "more_people_than_the_environment_holds" {
+  command = plan
+
+  variables {
+    slack_users = {
+      for n in range(100) : format("U%09d", n) => "someone${n}@example.com"
+    }
+  }
+
+  expect_failures = [aws_lambda_function.runtime]
 }
