@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 
 	"sym-postgres-quickstart/test/sandbox"
 	"sym-postgres-quickstart/test/sandbox/front"
+	"sym-postgres-quickstart/test/sandbox/slack"
 )
 
 // The roles that the example database has, as targets and in PostgreSQL, and
@@ -42,6 +44,9 @@ const patience = 90 * time.Second
 type world struct {
 	box        *sandbox.Sandbox
 	deployment sandbox.Deployment
+
+	buildClient sync.Once
+	clientPath  string
 }
 
 // engineer is a person with a database user of their own, so that stories can
@@ -52,7 +57,8 @@ type engineer struct {
 	user, password string
 }
 
-// engineer makes a person, and the database user that their address maps to.
+// engineer makes a person, the database user that their address maps to, and an
+// account in Slack.
 func (w *world) engineer(t *testing.T) engineer {
 	t.Helper()
 	name := "e-" + strings.ToLower(rand.Text()[:10])
@@ -60,6 +66,7 @@ func (w *world) engineer(t *testing.T) engineer {
 		Person: w.person(t, name+"@example.com"), world: w,
 		user: strings.ReplaceAll(name, "-", "_"), password: rand.Text(),
 	}
+	w.box.Slack.AddUser(slack.User{Name: name, Email: e.Email})
 	user := pgx.Identifier{e.user}.Sanitize()
 	w.asMaster(t, "CREATE ROLE "+user+" LOGIN PASSWORD '"+e.password+"'")
 	t.Cleanup(func() { w.asMaster(t, "DROP ROLE "+user) })
