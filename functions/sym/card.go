@@ -66,7 +66,7 @@ func (p *program) card(r client.Request) {
 	}
 	add("Rules", printable(r.Terms))
 	add("Asked", p.at(r.CreatedAt))
-	if r.ApprovalsNeeded > 1 {
+	if r.ApprovalsNeeded > 1 && (r.Decision == nil || r.Decision.By != client.ByRules) {
 		add("Approvals", approvals(r))
 	}
 	switch {

@@ -45,8 +45,9 @@ func decided(action string, r client.Request) string {
 func (p *program) nextAfter(action string, r client.Request) {
 	switch {
 	case action == "approve" && r.State == client.Requested:
-		p.next("Next: %d more approval(s), by somebody else, with `sym approve %s`.",
-			r.ApprovalsNeeded-len(r.Approvals), r.ID)
+		more := r.ApprovalsNeeded - len(r.Approvals)
+		p.next("Next: %d more %s, by somebody else, with `sym approve %s`.", more,
+			[]string{"approvals", "approval"}[boolean(more == 1)], r.ID)
 	case action == "approve" && r.State == client.Active, action == "review":
 		p.next("Next: nothing. `sym revoke %s` ends it early, `sym show %[1]s` tells its story.",
 			r.ID)

@@ -94,6 +94,9 @@ type Act struct {
 	Because string    `json:"because"`
 }
 
+// ByRules is who did what the rules did by themselves.
+const ByRules = "rules"
+
 // Record is the audit record of one act.
 type Record struct {
 	Sequence int   `json:"sequence"`
