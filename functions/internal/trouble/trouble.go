@@ -19,7 +19,7 @@ import (
 
 // Poster posts in a channel that humans read.
 type Poster interface {
-	PostTrouble(context.Context, request.Trouble) error
+	Post(context.Context, request.Trouble) error
 }
 
 // Reporter tells humans of trouble.
@@ -54,7 +54,7 @@ func (r *Reporter) Tell(ctx context.Context, t request.Trouble) error {
 		"error topic": func() error { return r.publish(ctx, t) },
 	}
 	if r.Poster != nil {
-		ways["error channel"] = func() error { return r.Poster.PostTrouble(ctx, t) }
+		ways["error channel"] = func() error { return r.Poster.Post(ctx, t) }
 	}
 	var mu sync.Mutex
 	var failures []error
