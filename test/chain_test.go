@@ -114,7 +114,7 @@ func originalEvent(kind, run, email, function string) map[string]any {
 		},
 		"actor": actor(approver),
 		"fields": map[string]any{
-			"target_id": uuid.NewString(), "reason": "Order 4711", "duration": 1800,
+			"target_id": uuid.NewString(), "reason": "Order 4711", "duration": 600,
 			"target": map[string]any{
 				"name": readOnly, "srn": "acme:target:lambda:postgres-readonly:1.0.0",
 				"type": "aws_lambda_function", "label": "Read only",

@@ -17,19 +17,23 @@ import (
 
 	"sym-postgres-quickstart/test/sandbox"
 	"sym-postgres-quickstart/test/sandbox/pgserver"
+	"sym-postgres-quickstart/test/sandbox/slack"
 )
 
 // TestProd brings a database of its own to environments/prod, as a team would:
 // its owner runs setup.sql with psql, the password goes into the secret, and a
-// request is granted and taken back. The state is in S3, with its lock.
+// request is granted and taken back. The state is in S3, with its lock, and the
+// audit records are in a bucket that nobody can change.
 func TestProd(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	box, options := newBox(t, ctx, "prod", map[string]any{
-		"pg_targets":   []map[string]any{{"role_name": "reports", "max_duration": 60}},
-		"sym_org_slug": "acme",
-		"flow_vars":    map[string]any{"approvers": approver, "request_channel": "#access"},
+		"pg_targets":         []map[string]any{{"role_name": "reports", "max_duration": 60}},
+		"sym_org_slug":       "acme",
+		"flow_vars":          map[string]any{"approvers": approver},
+		"slack_workspace_id": slack.Workspace,
+		"audit_bucket":       map[string]any{"retention_days": 1},
 	})
 	options.BackendConfig, options.Lock = stateBucket(t, ctx, box), true
 
@@ -57,18 +61,22 @@ func TestProd(t *testing.T) {
 		&secretsmanager.PutSecretValueInput{SecretId: &arn, SecretString: &password})
 	require.NoError(t, err)
 
-	w := &world{box: box, deployment: sandbox.Deployment{
-		APIEndpoint: terraform.OutputContext(t, ctx, options, "api_endpoint"),
-	}}
-	dora := w.person(t, "dora@example.com")
-	r, err := dora.Ask(ctx, "postgres", "reports", "The monthly report", 5*time.Second)
-	require.NoError(t, err)
-	_, err = w.approver(t).Approve(ctx, r.ID)
-	require.NoError(t, err)
-	await(t, dora, r.ID, "active")
-	require.True(t, isMember(t, ctx, database))
-	await(t, dora, r.ID, "done")
-	require.False(t, isMember(t, ctx, database))
+	output := func(name string) string { return terraform.OutputContext(t, ctx, options, name) }
+	team := prodTeam{
+		world: &world{box: box, deployment: sandbox.Deployment{
+			APIEndpoint: output("api_endpoint"), Flow: output("flow"),
+			SharedSecret: output("shared_secret_arn"), SlackCommands: output("slack_commands_url"),
+			SlackInteractions: output("slack_interactions_url"),
+			StateMachine:      output("state_machine_arn"),
+		}},
+		database: database, bucket: output("audit_bucket_name"),
+	}
+	team.dora = team.person(t, "dora@example.com")
+	box.Slack.AddUser(slack.User{Name: "dora", Email: team.dora.Email})
+	require.NoError(t, box.InstallSlackApp(ctx, team.deployment))
+	team.accessEndsWithoutSlack(t)
+	team.secretRotates(t)
+	team.flowIsUpgraded(t, options)
 }
 
 // TestProdWithExample deploys environments/prod with the example database and

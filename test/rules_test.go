@@ -135,7 +135,7 @@ func brokenGlass(t *testing.T, w *world) {
 	e.cannotRead(t, session)
 
 	// It is over when somebody else has looked at it.
-	open, err := bob.List(t.Context(), "requester="+url.QueryEscape(e.Email)+"&review=true")
+	open, err := bob.List(t.Context(), "requester="+url.QueryEscape(e.Email)+"&review=pending")
 	require.NoError(t, err)
 	require.Len(t, open, 1)
 	_, err = e.Review(t.Context(), r.ID, "I was right")
@@ -143,7 +143,7 @@ func brokenGlass(t *testing.T, w *world) {
 	_, err = bob.Review(t.Context(), r.ID, "A queue was restarted. That was right.")
 	require.NoError(t, err)
 	w.message(t, slack.Requests, r.ID, "reviewed it", "That was right.")
-	open, err = bob.List(t.Context(), "requester="+url.QueryEscape(e.Email)+"&review=true")
+	open, err = bob.List(t.Context(), "requester="+url.QueryEscape(e.Email)+"&review=pending")
 	require.NoError(t, err)
 	require.Empty(t, open)
 	requireStory(t, e.Person, r.ID, "requested", "approved", "active", "revoking", "done", "done")

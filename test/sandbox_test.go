@@ -56,11 +56,28 @@ func TestSandbox(t *testing.T) {
 	test_structure.RunTestStage(t, "plan", func() {
 		require.Equal(t, 0, terraform.PlanExitCodeContext(t, ctx, options),
 			"after an apply, a plan has nothing to do")
+		requireRulesRefused(t, ctx, options)
 	})
 	test_structure.RunTestStage(t, "teardown", func() {
 		terraform.DestroyContext(t, ctx, options)
 		requireNothingLeft(t, ctx, box)
 	})
+}
+
+// requireRulesRefused plans with rules that cannot be used, and asserts that the plan says where
+// each of them is wrong, by the very function that would have to go by it.
+func requireRulesRefused(t *testing.T, ctx context.Context, options *terraform.Options) {
+	t.Helper()
+	broken, err := options.Clone()
+	require.NoError(t, err)
+	broken.Vars["rules"] = map[string]any{
+		"*":        map[string]any{"request_when": "request.duraton < duration('1h')"},
+		"readonly": map[string]any{"deny": []any{map[string]any{"name": "odd", "when": "1 + "}}},
+	}
+	_, err = terraform.PlanContextE(t, ctx, broken)
+	require.ErrorContains(t, err, "The rules of the flow postgres cannot be used")
+	require.ErrorContains(t, err, "postgres-readwrite, request_when, line 1 column 8")
+	require.ErrorContains(t, err, `postgres-readonly, deny "odd"`)
 }
 
 // newBox starts a sandbox for a test, builds the functions into it, and
