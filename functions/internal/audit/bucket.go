@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 
 	"sym-postgres-quickstart/functions/internal/delivery"
@@ -31,8 +32,7 @@ func NewBucket(client *s3.Client, bucket string) *Bucket {
 // Name implements [delivery.Sink].
 func (b *Bucket) Name() string { return BucketName }
 
-// Deliver writes a record, unless it is there already. A bucket with Object Lock wants a
-// checksum with each object, which the SDK sends by itself.
+// Deliver writes a record, unless it is there already.
 func (b *Bucket) Deliver(ctx context.Context, item delivery.Item) error {
 	encoded, err := encode(item)
 	if err != nil {
@@ -45,6 +45,8 @@ func (b *Bucket) Deliver(ctx context.Context, item delivery.Item) error {
 		Body:        bytes.NewReader(encoded),
 		ContentType: aws.String("application/json"),
 		IfNoneMatch: aws.String("*"),
+		// A bucket with Object Lock wants a checksum with each object.
+		ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
 	})
 	if refused, ok := errors.AsType[smithy.APIError](err); ok &&
 		refused.ErrorCode() == "PreconditionFailed" {
