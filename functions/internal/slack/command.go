@@ -57,7 +57,9 @@ func (h *Handler) command(ctx context.Context, c call, command string, said []st
 
 // usage is the answer to help.
 func usage(command string) message {
-	entry := func(what, does string) line { return line{code(command + " " + what), words(" %s", does)} }
+	entry := func(what, does string) line {
+		return line{code(command + " " + what), words(" %s", does)}
+	}
 	return message{
 		text: notification("%s req, %s list or %s help", command, command, command),
 		blocks: []slackapi.Block{rich(lines(

@@ -86,18 +86,25 @@ func (h *Handler) Later(ctx context.Context, payload json.RawMessage) error {
 	if err := json.Unmarshal(payload, &t); err != nil {
 		return fmt.Errorf("a task from Slack cannot be read: %w", err)
 	}
-	err := h.perform(ctx, t)
+	person, err := h.people.email(ctx, t.User)
+	if err == nil {
+		err = h.perform(ctx, person, t)
+	}
 	if err == nil || isCode(err, request.DeniedByRule, request.WorkflowNotStarted) {
 		return nil // the records of these two bring their own messages
+	}
+	if person != "" && refusal(err) == "" {
+		h.Report(ctx, request.Trouble{
+			What: "What somebody did in Slack (" + t.Do + ") failed inside the Runtime.",
+			Whom: person, RequestID: t.ID,
+			Do: "See whether it took effect: they have been told to try again. The Runtime's log " +
+				"has the cause, at the call " + t.Call + ".",
+		})
 	}
 	return h.tell(ctx, t, h.sentence(ctx, t.Call, t.Do, err))
 }
 
-func (h *Handler) perform(ctx context.Context, t task) error {
-	person, err := h.people.email(ctx, t.User)
-	if err != nil {
-		return err
-	}
+func (h *Handler) perform(ctx context.Context, person string, t task) (err error) {
 	switch t.Do {
 	case doSubmit:
 		_, err = h.Service.Submit(ctx, person, t.submission())

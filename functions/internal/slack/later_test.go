@@ -2,6 +2,9 @@ package slack
 
 import (
 	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
@@ -265,10 +268,52 @@ func TestTellingWhoClicked(t *testing.T) {
 	assert.Len(t, w.api.whispered(t, malloID), 1)
 }
 
+// TestAnswersElsewhere are not given: the click names an address that is not Slack's, or one that
+// breaks off.
+func TestAnswersElsewhere(t *testing.T) {
+	w := newWorld(t)
+	r := w.submit(t)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		assert.Fail(t, "it was told to somebody else")
+	}))
+	t.Cleanup(elsewhere.Close)
+	payload := w.clickPayload(malloID, approveButton, r.ID)
+	payload["response_url"] = elsewhere.URL + "/respond/secret"
+	assert.Empty(t, w.interact(t, payload))
+	w.work(t)
+	assert.Len(t, w.api.told(t, malloID), 1, "in a direct message instead")
+
+	w.api.fail("respond", fault{status: -1})
+	w.click(t, malloID, approveButton, r.ID)
+	w.work(t)
+	assert.Len(t, w.api.told(t, malloID), 2)
+	assert.Contains(t, w.log.String(), "could not be answered in its place")
+	assert.NotContains(t, w.log.String(), "/respond/", "the address is a secret")
+}
+
 func TestTasksThatAreNone(t *testing.T) {
 	w := newWorld(t)
 	assert.Error(t, w.Later(t.Context(), json.RawMessage(`[]`)))
 	require.NoError(t, w.Later(t.Context(), json.RawMessage(`{"do":"dance","user":"U0ALICE"}`)))
 	assert.Contains(t, w.api.told(t, aliceID)[0], "Something failed inside")
 	require.NoError(t, w.Later(t.Context(), json.RawMessage(`{"do":"approve","user":"me"}`)))
+}
+
+// TestAFailureInside is told to who clicked, and to whoever can do something about it.
+func TestAFailureInside(t *testing.T) {
+	w := newWorld(t)
+	r := w.submit(t)
+	w.move(t, r.ID, request.Approved, request.Active)
+	w.click(t, aliceID, revokeButton, r.ID)
+	w.store.Fail = func(string) error { return errors.New("AccessDenied: the ARN of a table") }
+	w.work(t)
+	require.Len(t, w.api.whispered(t, aliceID), 1)
+	assert.Contains(t, w.api.whispered(t, aliceID)[0], "it was the call call-1.")
+	require.Len(t, w.troubles, 1)
+	assert.Equal(t, request.Trouble{
+		What: "What somebody did in Slack (revoke) failed inside the Runtime.", Whom: alice,
+		Do: "See whether it took effect: they have been told to try again. The Runtime's log has " +
+			"the cause, at the call call-1.", RequestID: r.ID,
+	}, w.troubles[0])
+	assert.NotContains(t, w.api.whispered(t, aliceID)[0], "ARN")
 }

@@ -105,7 +105,7 @@ func TestThePageHasEveryTrouble(t *testing.T) {
 	require.NoError(t, err)
 	for _, code := range []string{"channel_not_found", "not_in_channel", "is_archived",
 		"restricted_action", "missing_scope", "no_permission", "invalid_auth", "token_revoked",
-		"account_inactive", "put slack_bot_token into the shared secret"} {
+		"account_inactive", noMessagesTab, "put slack_bot_token into the shared secret"} {
 		assert.Contains(t, string(page), code)
 	}
 }

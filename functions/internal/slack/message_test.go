@@ -184,7 +184,8 @@ func TestADenialByARule(t *testing.T) {
 	w.pick(t, aliceID, targetBlock, "postgres-admin")
 	errs := w.fill(t, aliceID, map[string]any{reasonBlock: "Fix it"})
 	require.Len(t, errs, 1)
-	assert.Contains(t, errs[targetBlock], `The rule deny "frozen" denies this request: No changes this week.`)
+	assert.Contains(t, errs[targetBlock],
+		`The rule deny "frozen" denies this request: No changes this week.`)
 
 	w.work(t) // it is written down all the same
 	require.Len(t, w.requests(t), 1)
@@ -194,7 +195,8 @@ func TestADenialByARule(t *testing.T) {
 	assert.Empty(t, w.api.to(channel))
 	require.Len(t, w.api.told(t, aliceID), 1)
 	assert.Contains(t, w.api.told(t, aliceID)[0], "Denied: admin in the flow postgres\n")
-	assert.Contains(t, w.api.told(t, aliceID)[0], `by the rule deny "frozen" (request.role == "admin" is true`)
+	assert.Contains(t, w.api.told(t, aliceID)[0],
+		`by the rule deny "frozen" (request.role == "admin" is true`)
 	assert.Contains(t, w.api.told(t, aliceID)[0], "No changes this week.")
 }
 

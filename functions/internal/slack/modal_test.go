@@ -114,7 +114,9 @@ func TestSeveralFlows(t *testing.T) {
 	second.Name, second.Label = "warehouse", ""
 	second.Targets = []request.Target{{Name: "warehouse-etl", RoleName: "etl",
 		DefaultDuration: time.Hour, MaxDuration: 90 * time.Minute}}
-	second.TargetRules = map[string]*rules.Rules{"warehouse-etl": first[0].TargetRules["postgres-admin"]}
+	second.TargetRules = map[string]*rules.Rules{
+		"warehouse-etl": first[0].TargetRules["postgres-admin"],
+	}
 	w.service.Flows = fixed{first[0], second}
 
 	require.Empty(t, w.command(t, aliceID, "req"))

@@ -80,7 +80,7 @@ func (d desk) direct(ctx context.Context, r request.Request, m message) error {
 		return nil
 	}
 	_, _, err = d.client.post(ctx, user, m)
-	if refusesForGood(err) {
+	if refusesForGood(err) && !codeIs(err, noMessagesTab) {
 		d.Log.WarnContext(ctx, "the requester cannot be written to in Slack", "request_id", r.ID,
 			"requester", r.Requester, "error", err)
 		return nil

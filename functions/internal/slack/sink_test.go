@@ -211,9 +211,16 @@ func TestADirectMessageThatSlackRefuses(t *testing.T) {
 	r := w.submit(t)
 	w.deliver(t, r.ID)
 	w.move(t, r.ID, request.Approved)
-	w.api.fail("chat.postMessage", fault{err: "messages_tab_disabled"})
+	w.api.fail("chat.postMessage", fault{err: "user_disabled"})
 	w.deliver(t, r.ID)
 	w.deliver(t, r.ID)
 	assert.Empty(t, w.api.told(t, aliceID))
-	assert.Contains(t, w.log.String(), "messages_tab_disabled")
+	assert.Contains(t, w.log.String(), "user_disabled")
+	assert.Empty(t, w.troubles)
+
+	w.move(t, r.ID, request.Active)
+	w.api.fail("chat.postMessage", fault{err: "messages_tab_disabled"})
+	w.deliver(t, r.ID)
+	require.Len(t, w.troubles, 1)
+	assert.Contains(t, w.troubles[0].Do, "Switch the messages tab")
 }

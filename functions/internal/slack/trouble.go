@@ -40,6 +40,9 @@ func troubleMessage(t request.Trouble) message {
 	return m
 }
 
+// noMessagesTab is Slack's refusal of every direct message of an app that is not set up for them.
+const noMessagesTab = "messages_tab_disabled"
+
 // unreachable decides what becomes of a message about a request that Slack did not take. What
 // passes by itself is returned, to be tried again. What needs a human is reported, once for a
 // request; it is returned as well where the message can come as soon as they have put it right,
@@ -80,6 +83,9 @@ func (d desk) unreachable(ctx context.Context, r request.Request, channel string
 	case codeIs(err, "restricted_action", "restricted_action_read_only_channel",
 		"restricted_action_non_threadable_channel", "restricted_action_thread_only_channel"):
 		do = "Let the app post to the channel " + channel + ": a setting of the workspace forbids it."
+	case code == noMessagesTab:
+		do = "Switch the messages tab of the app on, under App Home, as docs/slack-app.yaml has it: " +
+			"until then the app can write to nobody."
 	default:
 		do = "Look the error up in Slack's reference of chat.postMessage. The API and the " +
 			"command-line client show the request meanwhile."

@@ -24,10 +24,11 @@ func TestTroubleIsPosted(t *testing.T) {
 		shown(t, m.Blocks))
 	assert.Equal(t, "This needs a human: A role could not be taken back.", m.Text)
 
-	long := strings.Repeat("<!channel> ", 2000)
+	long := strings.Repeat("<!channel> \u202e", 2000)
 	require.NoError(t, w.Poster.Post(t.Context(), request.Trouble{What: long, Whom: long, Do: long}))
 	require.NoError(t, w.Poster.Post(t.Context(), request.Trouble{}))
-	assert.Len(t, w.api.to(errorsTo), 3)
+	require.Len(t, w.api.to(errorsTo), 3)
+	assertVisible(t, shown(t, w.api.to(errorsTo)[1].Blocks))
 }
 
 func TestTroubleThatCannotBePosted(t *testing.T) {

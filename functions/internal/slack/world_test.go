@@ -347,7 +347,9 @@ func (w *world) click(t *testing.T, user, button, id string) {
 
 // modalPayload is a modal as Slack sends it: with what was opened, and what was put into it, by
 // the names of the blocks. What is not put in is as it was offered.
-func modalPayload(t *testing.T, view map[string]any, user, kind string, put map[string]any) map[string]any {
+func modalPayload(
+	t *testing.T, view map[string]any, user, kind string, put map[string]any,
+) map[string]any {
 	t.Helper()
 	values := map[string]any{}
 	for _, b := range view["blocks"].([]any) {
@@ -544,6 +546,9 @@ func (f *fakeSlack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f *fakeSlack) answer(w http.ResponseWriter, user string, body []byte) {
 	if queue := f.failures["respond"]; len(queue) > 0 {
 		f.failures["respond"] = queue[1:]
+		if queue[0].status == -1 {
+			panic(http.ErrAbortHandler)
+		}
 		w.WriteHeader(queue[0].status)
 		return
 	}
