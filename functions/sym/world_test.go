@@ -57,14 +57,12 @@ type world struct {
 	workflows *requesttest.Workflows
 	clock     *requesttest.Clock
 
-	// instead answers calls in the API's place; false where it leaves them to the API.
+	mu      sync.Mutex
 	instead func(http.ResponseWriter, *http.Request) bool
-
-	mu     sync.Mutex
-	calls  []call
-	made   []string // the ids of the requests that were made
-	later  []event
-	pauses []time.Duration
+	calls   []call
+	made    []string // the ids of the requests that were made
+	later   []event
+	pauses  []time.Duration
 }
 
 // call is what came over HTTP.
@@ -164,11 +162,12 @@ func (w *world) serve(answer http.ResponseWriter, r *http.Request) {
 	w.calls = append(w.calls, call{
 		r.Method + " " + r.URL.RequestURI(), r.Header.Get("Idempotency-Key"), string(body),
 	})
+	instead := w.instead
 	w.mu.Unlock()
-	if w.instead != nil && w.instead(answer, r) {
+	if instead != nil && instead(answer, r) {
 		return
 	}
-	person, signed := w.signer(r, body)
+	person, signed := signer(r, body)
 	if !signed {
 		answer.WriteHeader(http.StatusForbidden)
 		_, _ = io.WriteString(answer, `{"message":"Forbidden"}`)
@@ -201,6 +200,13 @@ func (w *world) serve(answer http.ResponseWriter, r *http.Request) {
 	}
 	answer.WriteHeader(response.StatusCode)
 	_, _ = io.WriteString(answer, response.Body)
+}
+
+// answer has calls answered in the API's place; false where they are left to the API.
+func (w *world) answer(instead func(http.ResponseWriter, *http.Request) bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.instead = instead
 }
 
 // remember keeps the id of a request that was made.
@@ -237,14 +243,14 @@ var authorization = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([a-z]+)/\d
 	`/execute-api/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=[0-9a-f]{64}$`)
 
 // signer is who has signed a call: it is signed once more with their secret.
-func (w *world) signer(r *http.Request, body []byte) (person string, ok bool) {
+func signer(r *http.Request, body []byte) (person string, ok bool) {
 	given := r.Header.Get("Authorization")
 	match := authorization.FindStringSubmatch(given)
 	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
 	if match == nil || err != nil {
 		return "", false
 	}
-	again, err := http.NewRequest(r.Method, w.URL+r.URL.RequestURI(), bytes.NewReader(body))
+	again, err := http.NewRequest(r.Method, "http://"+r.Host+r.URL.RequestURI(), bytes.NewReader(body))
 	if err != nil {
 		return "", false
 	}
@@ -292,18 +298,24 @@ func (w *world) run(
 ) result {
 	w.t.Helper()
 	w.signIn(person)
-	berlin, err := time.LoadLocation("Europe/Berlin")
-	require.NoError(w.t, err)
 	var out, errs bytes.Buffer
-	p := &program{
-		out: &out, err: &errs, getenv: os.Getenv, now: w.clock.Now, sleep: w.sleep,
-		location: berlin, width: func() int { return 0 },
-	}
+	p := w.program(&out, &errs)
 	if change != nil {
 		change(p)
 	}
 	code := p.run(ctx, args)
 	return result{code, w.named(out.String()), w.named(errs.String())}
+}
+
+// program is a call of the client in Berlin, without a terminal.
+func (w *world) program(out, errs io.Writer) *program {
+	w.t.Helper()
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	require.NoError(w.t, err)
+	return &program{
+		out: out, err: errs, getenv: os.Getenv, now: w.clock.Now, sleep: w.sleep,
+		location: berlin, width: func() int { return 0 },
+	}
 }
 
 // terminal gives a person a terminal of that width.
@@ -370,11 +382,18 @@ func (w *world) asked() string {
 	return w.id(len(w.made))
 }
 
+// approve has somebody approve a request, by whatever way.
+func (w *world) approve(person, id string) {
+	w.t.Helper()
+	_, err := w.api.Service.Approve(w.t.Context(), person+"@example.com", id, "")
+	require.NoError(w.t, err)
+}
+
 // active is such a request that was approved and granted.
 func (w *world) active() string {
 	w.t.Helper()
 	id := w.asked()
-	require.Equal(w.t, exitOK, w.sym("bob", "approve", id).code)
+	w.approve("bob", id)
 	w.advance(id, request.Active)
 	return id
 }
@@ -392,9 +411,6 @@ func TestSignatureIsChecked(t *testing.T) {
 	w := newWorld(t)
 	w.signIn("alice")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "another")
-	p := &program{
-		out: io.Discard, err: io.Discard, getenv: os.Getenv, now: w.clock.Now, sleep: w.sleep,
-		location: time.UTC, width: func() int { return 0 },
-	}
+	p := w.program(io.Discard, io.Discard)
 	assert.Equal(t, exitRefused, p.run(t.Context(), []string{"list"}))
 }

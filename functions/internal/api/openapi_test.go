@@ -143,13 +143,18 @@ func TestDocumentedRoutes(t *testing.T) {
 
 // TestDeployedRoutes holds the document against the routes that Terraform gives API Gateway.
 func TestDeployedRoutes(t *testing.T) {
-	source, err := os.ReadFile("../../../modules/sym-runtime/api.tf")
-	require.NoError(t, err)
 	deployed := []string{}
-	for _, match := range regexp.MustCompile(`"((?:GET|POST) /[^"]*)"`).
-		FindAllStringSubmatch(string(source), -1) {
-		deployed = append(deployed, match[1])
+	find := func(file, pattern, method string) {
+		t.Helper()
+		source, err := os.ReadFile("../../../modules/sym-runtime/" + file)
+		require.NoError(t, err)
+		for _, match := range regexp.MustCompile(pattern).
+			FindAllStringSubmatch(string(source), -1) {
+			deployed = append(deployed, method+match[1])
+		}
 	}
+	find("api.tf", `"((?:GET|POST) /[^"]*)"`, "")
+	find("slack.tf", `"(/slack/[^"]*)"`, "POST ") // in a list of paths
 	doc, err := theDocument()
 	require.NoError(t, err)
 	documented := []string{}
