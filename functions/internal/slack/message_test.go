@@ -291,6 +291,15 @@ func TestAnExtensionSaysWhatItExtends(t *testing.T) {
 // TestTheLargestMessage has everything as long as it can be.
 func TestTheLargestMessage(t *testing.T) {
 	w := newWorld(t)
+	for _, r := range w.largest(t) {
+		// What Slack would refuse is found when the test ends.
+		require.NoError(t, w.Sink.toChannel(t.Context(), r, "", ""))
+	}
+	assert.Contains(t, shown(t, w.api.to(channel)[0].Blocks), "• and 17 more")
+}
+
+// largest is a request in each state, with everything as long as it can be.
+func (w *world) largest(t *testing.T) []request.Request {
 	r := w.submit(t)
 	long := strings.Repeat("🙂", request.MaxReason)
 	r.Reason, r.Terms, r.BreakGlass, r.Extends = long, strings.Repeat("t", 9000), true, r.ID
@@ -301,12 +310,12 @@ func TestTheLargestMessage(t *testing.T) {
 		r.Approvals = append(r.Approvals, act)
 	}
 	r.ApprovalsNeeded = 21
+	act.Action = request.ActionDeny
+	r.Decision, r.Revocation, r.Review = &act, &act, &act
+	var all []request.Request
 	for _, state := range request.States {
 		r.State, r.Failure = state, strings.Repeat("f", 9000)
-		r.Decision, r.Revocation, r.Review = &act, &act, &act
-		r.Decision.Action = request.ActionDeny
-		// What Slack would refuse is found when the test ends.
-		require.NoError(t, w.Sink.toChannel(t.Context(), r, "", ""))
+		all = append(all, r)
 	}
-	assert.Contains(t, shown(t, w.api.to(channel)[0].Blocks), "• and 17 more")
+	return all
 }

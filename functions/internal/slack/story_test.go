@@ -2,6 +2,7 @@ package slack
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -175,6 +176,103 @@ func TestAStoryInSlack(t *testing.T) {
 	}
 	assert.Empty(t, w.troubles)
 	assert.Empty(t, slack.Messages(standin.Errors))
+}
+
+// TestWhatIsLarge is taken by a Slack that counts.
+func TestWhatIsLarge(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	w, slack := connect(t, glass, func(f *request.Flow, _ *rules.Document, _ *Settings) {
+		for i := range 250 {
+			f.Targets = append(f.Targets, request.Target{
+				Name: fmt.Sprintf("postgres-r%d", i), RoleName: fmt.Sprintf("r%d", i),
+				Label:           strings.Repeat("🙂", 200),
+				DefaultDuration: time.Minute, MaxDuration: time.Minute,
+			})
+		}
+	})
+	as := slack.As(standin.Alice)
+	_, err := as.Command(ctx, "/sym req")
+	require.NoError(t, err)
+	modal := slack.Modal(standin.Alice)
+	require.NotNil(t, modal)
+	require.Len(t, modal.Options("Target"), 252)
+	require.NoError(t, as.Choose(ctx, *modal, "Target", "postgres-r249"))
+	modal = slack.Modal(standin.Alice)
+	assert.Equal(t, []string{"15", "30", "60"}, modal.Options("For how long"))
+	for _, said := range hostile {
+		errs, err := as.Submit(ctx, *modal, map[string]any{"Reason": said}, standin.Unchecked())
+		require.NoError(t, err)
+		if len(errs) > 0 {
+			assert.Contains(t, errs[reasonBlock], "The reason has the character U+")
+			continue
+		}
+		_, err = as.Command(ctx, "/sym req")
+		require.NoError(t, err)
+		modal = slack.Modal(standin.Alice)
+	}
+	w.work(t)
+	for _, r := range w.requests(t) {
+		w.deliver(t, r.ID)
+		if r.State == request.Requested {
+			w.move(t, r.ID, request.Approved)
+		}
+		w.move(t, r.ID, request.Active)
+		w.deliver(t, r.ID)
+	}
+	for range mostListed {
+		r := w.submit(t)
+		w.move(t, r.ID, request.Approved, request.Active)
+		w.submit(t)
+	}
+	said, err := as.Command(ctx, "/sym list")
+	require.NoError(t, err)
+	assert.Contains(t, said.Shown, "There are more.")
+	for _, r := range w.largest(t) {
+		require.NoError(t, w.Sink.toChannel(ctx, r, "", ""))
+	}
+	require.NoError(t, w.Poster.Post(ctx, request.Trouble{
+		What: strings.Repeat("w", 9000), Whom: strings.Repeat("w", 9000),
+		Do: strings.Repeat("d", 9000), RequestID: strings.Repeat("i", 64),
+	}))
+	for _, call := range slack.APICalls() {
+		assert.Empty(t, call.Error, "%s %.300v", call.Method, call.Args)
+	}
+}
+
+// TestASlackThatIsNotSetUpRight tells humans what to do, in the error channel too.
+func TestASlackThatIsNotSetUpRight(t *testing.T) {
+	w, slack := connect(t)
+	hidden := slack.AddChannel(standin.Channel{Name: "#hidden", Private: true})
+	r := w.submit(t)
+	moved := r
+	moved.Channel = "#hidden"
+	require.NoError(t, w.Sink.toChannel(t.Context(), moved, "", ""))
+	require.Len(t, w.troubles, 1)
+	require.NoError(t, w.Poster.Post(t.Context(), w.troubles[0]))
+	require.Len(t, slack.Messages(standin.Errors), 1)
+	assert.Contains(t, slack.Messages(standin.Errors)[0].Shown,
+		"cannot be posted to Slack's channel #hidden: channel_not_found")
+	assert.Empty(t, slack.Messages(hidden))
+
+	// The token and the secret are rotated: the next call and the next message fit.
+	slack.Rotate()
+	w.secrets.freshToken, w.secrets.freshSigning = slack.Token(), slack.SigningSecret()
+	said, err := slack.As(standin.Alice).Command(t.Context(), "/sym list")
+	require.NoError(t, err)
+	assert.Contains(t, said.Shown, "Nobody has anything now.")
+	w.deliver(t, r.ID)
+	assert.Len(t, slack.Messages(standin.Requests), 1)
+
+	// Fewer scopes than the manifest has.
+	slack.SetScopes("commands")
+	other := w.submit(t)
+	require.Error(t, w.tryDeliver(t, other.ID))
+	require.Len(t, w.troubles, 2)
+	assert.Contains(t, w.troubles[1].Do, "docs/slack-app.yaml")
+	slack.SetScopes(standin.Scopes...)
+	w.deliver(t, other.ID)
+	assert.Len(t, slack.Messages(standin.Requests), 2)
 }
 
 // TestCallsThatSlackDidNotMake come over HTTP here: forged, stale, altered, and replayed.
