@@ -34,6 +34,14 @@ def call_action_alone(self: DynamoHandler):
 
 DynamoHandler.call_action = call_action_alone
 
+# moto goes by a bucket's policy and passes over its conditions, so that "deny
+# what comes without TLS" denies everything. It keeps the policy and leaves the
+# decision to the front, as it does for every other service.
+import moto.s3.models as s3  # noqa: E402
+from moto.iam.access_control import PermissionResult  # noqa: E402
+
+s3.FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL
+
 from moto.server import main  # noqa: E402  (after the patches)
 
 
