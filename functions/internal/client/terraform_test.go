@@ -36,7 +36,7 @@ func TestFromTerraform(t *testing.T) {
 	}{
 		"both": {`{"api_endpoint":` + text("http://127.0.0.1:1") + `,"region":` + text("eu-west-1") + `}`,
 			client.Place{Address: "http://127.0.0.1:1", Region: "eu-west-1"}},
-		"the address alone": {`{"api_endpoint":` + text("https://x") + `,"flow":` + text("postgres") + `}`,
+		"the address alone": {`{"api_endpoint":` + text("https://x") + `,"flow":` + text("x") + `}`,
 			client.Place{Address: "https://x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
