@@ -78,6 +78,11 @@ output "postgres_security_group_id" {
   value       = module.postgres_lambda.security_group_id
 }
 
+output "region" {
+  description = "The region that everything is in."
+  value       = var.aws_region
+}
+
 output "request_table_name" {
   description = "The table of requests and their audit records."
   value       = module.sym_runtime.request_table_name

@@ -63,6 +63,11 @@ output "postgres_function_arn" {
   value       = module.postgres_lambda.function_arn
 }
 
+output "region" {
+  description = "The region that everything is in."
+  value       = var.aws_region
+}
+
 output "request_table_name" {
   description = "The table of requests and their audit records."
   value       = module.sym_runtime.request_table_name

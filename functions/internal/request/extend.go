@@ -2,6 +2,7 @@ package request
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -42,9 +43,6 @@ func (s *Service) extension(ctx context.Context, person, id string, e Extension)
 	case person != r.Requester:
 		return Submission{}, fail(NotYours, "The request %s is not yours: only %s can extend it.",
 			r.ID, r.Requester)
-	case r.State != Active:
-		return Submission{}, fail(NotActive, "The request %s is %s: only access that is active "+
-			"can be extended. Ask for it anew.", r.ID, r.State)
 	}
 	sub := Submission{
 		Flow: r.Flow, Target: r.Target.Name, Reason: e.Reason, Duration: e.Duration, Key: e.Key,
@@ -56,5 +54,31 @@ func (s *Service) extension(ctx context.Context, person, id string, e Extension)
 	if sub.Duration == nil {
 		sub.Duration = &r.Duration
 	}
-	return sub, nil
+	if r.State == Active {
+		return sub, nil
+	}
+	// A repetition gets the answer of before, even if the access has ended since.
+	repetition, err := s.made(ctx, person, sub)
+	if err == nil && !repetition {
+		err = fail(NotActive, "The request %s is %s: only access that is active can be extended. "+
+			"Ask for it anew.", r.ID, r.State)
+	}
+	return sub, err
+}
+
+// made tells whether a submission with that key has been made before.
+func (s *Service) made(ctx context.Context, person string, sub Submission) (bool, error) {
+	if sub.Key == "" {
+		return false, nil
+	}
+	id, err := s.newID(person, sub)
+	if err != nil {
+		return false, err
+	}
+	switch _, err := s.Store.Get(ctx, id); {
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	default:
+		return err == nil, err
+	}
 }

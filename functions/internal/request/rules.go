@@ -61,6 +61,8 @@ func (s *Service) mayApprove(ctx context.Context, f Flow, r Request, person stri
 		return permission{}, fail(NotAnApprover, "The flow %s lets approvers approve their own "+
 			"requests, but you are not one of them. %s", quote(f.Name),
 			s.askApprovers(f, r, person))
+	case match.Rule == rules.RuleApprovers:
+		return permission{}, s.notAnApprover(f, r, person, "") // they are not on the list
 	default:
 		return permission{}, s.notAnApprover(f, r, person, match.Because)
 	}
@@ -236,8 +238,12 @@ func (s *Service) judge(ctx context.Context, f Flow, set *rules.Rules, r Request
 
 // deniedByRule is the refusal of a request that a rule has denied.
 func deniedByRule(r Request) error {
-	return fail(DeniedByRule, "The rule %s denies this request: %s (%s)", r.Decision.Rule,
-		sentence(r.Decision.Reason), r.Decision.Because)
+	written := ""
+	if r.ID != "" {
+		written = " It is written down as the request " + r.ID + "."
+	}
+	return fail(DeniedByRule, "The rule %s denies this request: %s (%s)%s", r.Decision.Rule,
+		sentence(r.Decision.Reason), r.Decision.Because, written)
 }
 
 // errNoRules cannot happen where a flow's targets come from the configuration.

@@ -273,6 +273,16 @@ func TestExtend(t *testing.T) {
 	_, err = d.Approve(t.Context(), bob, longer.ID, "")
 	assert.NoError(t, err)
 	assert.Equal(t, request.Active, d.state(t, r.ID), "the first one goes on by itself")
+
+	again := request.Extension{Key: "k-1", Duration: seconds(60)}
+	first, err := d.Extend(t.Context(), alice, r.ID, again)
+	require.NoError(t, err)
+	d.move(t, r.ID, request.Revoking, request.Done)
+	same, err := d.Extend(t.Context(), alice, r.ID, again)
+	require.NoError(t, err, "the answer of before, also after the end")
+	assert.Equal(t, first.ID, same.ID)
+	_, err = d.Extend(t.Context(), alice, r.ID, request.Extension{Key: "k-2"})
+	assert.Equal(t, request.NotActive, codeOf(err))
 }
 
 func TestIdempotencyKey(t *testing.T) {
