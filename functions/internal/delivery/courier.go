@@ -35,8 +35,9 @@ const (
 	leftAfter = 30 * time.Second
 
 	// mostLeft is how many records one look at what was left goes through, and leftoversFor how
-	// long it goes on.
-	mostLeft     = 1000
+	// long it goes on. The many that wait for a sink which is down cost a read each, so that
+	// the few among them that wait for another are found.
+	mostLeft     = 10_000
 	leftoversFor = 15 * time.Second
 
 	// tolerated is how many requests a sink may fail with before it is left out for the rest of

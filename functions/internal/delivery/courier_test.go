@@ -70,9 +70,8 @@ func testDelivers(t *testing.T, c *cloud) {
 func testDies(t *testing.T, c *cloud) {
 	for _, answerLost := range []bool{false, true} {
 		for dieAt := 1; ; dieAt++ {
-			m := c.machine()
+			m := c.mortal(dieAt, answerLost)
 			id := c.write(c.machine().store()).Request.ID
-			m.dieAt, m.answerLost = dieAt, answerLost
 			_ = c.courier(m).Deliver(t.Context(), id)
 
 			// Somebody comes at once and somebody later, each in an invocation of their own.

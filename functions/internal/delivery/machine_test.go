@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/stretchr/testify/require"
@@ -24,6 +23,7 @@ import (
 	"sym-postgres-quickstart/functions/internal/audit"
 	"sym-postgres-quickstart/functions/internal/delivery"
 	"sym-postgres-quickstart/functions/internal/dynamodb"
+	"sym-postgres-quickstart/functions/internal/dynamodb/dynamodbtest"
 	"sym-postgres-quickstart/functions/internal/request"
 	"sym-postgres-quickstart/functions/internal/request/requesttest"
 	"sym-postgres-quickstart/test/sandbox/moto"
@@ -67,37 +67,8 @@ func newCloud(t *testing.T) *cloud {
 		},
 	})
 	require.NoError(t, err)
-	c.createTable(m.dynamodb)
+	require.NoError(t, dynamodbtest.CreateTable(t.Context(), m.dynamodb, table))
 	return c
-}
-
-// createTable makes as much of the table of modules/sym-runtime as the courier needs.
-func (c *cloud) createTable(client *awsdynamodb.Client) {
-	attribute := func(name string) types.AttributeDefinition {
-		return types.AttributeDefinition{
-			AttributeName: &name, AttributeType: types.ScalarAttributeTypeS,
-		}
-	}
-	keys := func(hash, sort string) []types.KeySchemaElement {
-		return []types.KeySchemaElement{
-			{AttributeName: &hash, KeyType: types.KeyTypeHash},
-			{AttributeName: &sort, KeyType: types.KeyTypeRange},
-		}
-	}
-	_, err := client.CreateTable(c.t.Context(), &awsdynamodb.CreateTableInput{
-		TableName: aws.String(table),
-		AttributeDefinitions: []types.AttributeDefinition{
-			attribute("pk"), attribute("sk"), attribute("outbox"), attribute("at"),
-		},
-		KeySchema: keys("pk", "sk"),
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
-			IndexName:  aws.String("by_outbox"),
-			KeySchema:  keys("outbox", "at"),
-			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
-		}},
-		BillingMode: types.BillingModePayPerRequest,
-	})
-	require.NoError(c.t, err)
 }
 
 // machine is one invocation of the function, with clients of its own, that may come to its end
@@ -141,13 +112,18 @@ func (m *machine) died() bool {
 	return m.dieAt > 0 && m.calls >= m.dieAt
 }
 
-func (c *cloud) machine() *machine {
-	m := &machine{}
+// machine is one that lives as long as it likes.
+func (c *cloud) machine() *machine { return c.mortal(0, false) }
+
+func (c *cloud) mortal(dieAt int, answerLost bool) *machine {
+	m := &machine{dieAt: dieAt, answerLost: answerLost}
 	config := aws.Config{
 		Region: "us-east-1", BaseEndpoint: &c.url, HTTPClient: &http.Client{Transport: m},
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	}
+	if dieAt > 0 {
 		// The dead try nothing again.
-		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
+		config.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
 	}
 	m.dynamodb = awsdynamodb.NewFromConfig(config)
 	m.logs = cloudwatchlogs.NewFromConfig(config)

@@ -98,7 +98,7 @@ func (s *Store) Delivered(ctx context.Context, id string, sequence int, sink str
 // delivered, those with the oldest first. It looks at so many records at most. The index follows
 // the table by some milliseconds.
 func (s *Store) Leftovers(ctx context.Context, before time.Time, limit int) ([]string, error) {
-	input := &dynamodb.QueryInput{
+	pages := dynamodb.NewQueryPaginator(s.client, &dynamodb.QueryInput{
 		TableName:                &s.table,
 		IndexName:                aws.String(indexByOutbox),
 		KeyConditionExpression:   aws.String("#outbox = :outbox AND #at <= :before"),
@@ -108,16 +108,21 @@ func (s *Store) Leftovers(ctx context.Context, before time.Time, limit int) ([]s
 			":before": &types.AttributeValueMemberS{Value: text(before)},
 		},
 		Limit: aws.Int32(int32(limit)),
-	}
-	answer, err := s.client.Query(ctx, input)
-	if err != nil {
-		return nil, &StoreUnavailable{"listing what has yet to be delivered", err}
-	}
+	})
 	var ids []string
-	for _, item := range answer.Items {
-		id := strings.TrimPrefix(stringOf(item["pk"]), prefixRequest)
-		if !slices.Contains(ids, id) {
-			ids = append(ids, id)
+	seen := map[string]bool{}
+	for records := 0; records < limit && pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, &StoreUnavailable{"listing what has yet to be delivered", err}
+		}
+		records += len(page.Items)
+		for _, item := range page.Items {
+			id := strings.TrimPrefix(stringOf(item["pk"]), prefixRequest)
+			if !seen[id] {
+				seen[id] = true
+				ids = append(ids, id)
+			}
 		}
 	}
 	return ids, nil

@@ -126,6 +126,10 @@ func testOutbox(t *testing.T, client *dynamodb.Client) {
 	assert.Equal(t, []string{id}, leftovers(noon))
 	assert.Empty(t, leftovers(noon.Add(-time.Second)), "written later")
 
+	ids, err := store.Leftovers(ctx, noon.Add(time.Hour), 1)
+	require.NoError(t, err)
+	assert.Len(t, ids, 1, "no more than so many records")
+
 	deliver(1, "log", "log", "nobody")
 	assert.ElementsMatch(t, []string{"slack", "s3"}, undelivered()[1])
 	deliver(1, "s3", "slack", "slack")

@@ -9,13 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sym-postgres-quickstart/functions/internal/dynamodb/dynamodbtest"
 	"sym-postgres-quickstart/functions/internal/request"
 	"sym-postgres-quickstart/functions/internal/request/requesttest"
 	"sym-postgres-quickstart/test/sandbox/moto"
@@ -28,8 +27,9 @@ func TestStore(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Close() })
 	client := clientFor(server.URL())
-	createTable(t, client, "requests")
-	createTable(t, client, "outbox")
+	for _, table := range []string{"requests", "outbox"} {
+		require.NoError(t, dynamodbtest.CreateTable(t.Context(), client, table))
+	}
 	t.Run("suite", func(t *testing.T) {
 		requesttest.TestStore(t, New(client, "requests", "log", "slack"))
 	})
@@ -37,45 +37,6 @@ func TestStore(t *testing.T) {
 	t.Run("open", func(t *testing.T) { testOpen(t, New(client, "requests")) })
 	t.Run("outbox", func(t *testing.T) { testOutbox(t, client) })
 	t.Run("lease", func(t *testing.T) { testLease(t, New(client, "requests")) })
-}
-
-// createTable makes the table as modules/sym-runtime does.
-func createTable(t *testing.T, client *dynamodb.Client, name string) {
-	t.Helper()
-	attribute := func(name string) types.AttributeDefinition {
-		return types.AttributeDefinition{
-			AttributeName: &name, AttributeType: types.ScalarAttributeTypeS,
-		}
-	}
-	keys := func(hash, sort string) []types.KeySchemaElement {
-		return []types.KeySchemaElement{
-			{AttributeName: &hash, KeyType: types.KeyTypeHash},
-			{AttributeName: &sort, KeyType: types.KeyTypeRange},
-		}
-	}
-	_, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName: &name,
-		AttributeDefinitions: []types.AttributeDefinition{
-			attribute("pk"), attribute("sk"), attribute("kind"), attribute("created_at"),
-			attribute("open"), attribute("deadline"), attribute("outbox"), attribute("at"),
-		},
-		KeySchema: keys("pk", "sk"),
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
-			IndexName:  aws.String("by_created"),
-			KeySchema:  keys("kind", "created_at"),
-			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
-		}, {
-			IndexName:  aws.String("by_deadline"),
-			KeySchema:  keys("open", "deadline"),
-			Projection: &types.Projection{ProjectionType: types.ProjectionTypeAll},
-		}, {
-			IndexName:  aws.String("by_outbox"),
-			KeySchema:  keys("outbox", "at"),
-			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
-		}},
-		BillingMode: types.BillingModePayPerRequest,
-	})
-	require.NoError(t, err)
 }
 
 // TestContention has a DynamoDB that cancels transactions since they met others, as the real
