@@ -12,8 +12,8 @@ import (
 )
 
 // invite says how to use the sandbox for as long as it is up, and writes the
-// files that this takes: a curl configuration for each person, and the users'
-// passwords for psql.
+// files that this takes: for each person what the client and curl need, and the
+// users' passwords for psql.
 func invite(ctx context.Context, n *narrator, box *sandbox.Sandbox, d sandbox.Deployment) error {
 	passwords, err := box.UserPasswords(ctx, d.Database)
 	if err != nil {
@@ -27,40 +27,62 @@ func invite(ctx context.Context, n *narrator, box *sandbox.Sandbox, d sandbox.De
 	if err := os.WriteFile(pgpass, []byte(logins.String()), 0o600); err != nil {
 		return err
 	}
-	for name, email := range map[string]string{"alice": asks, "bob": approves} {
+	for name, email := range map[string]string{"alice": asks, "bob": approves, "carol": "carol@example.com"} {
 		person, err := box.Person(ctx, d, email)
 		if err != nil {
 			return err
 		}
-		if err := writeCurl(box, name, person); err != nil {
+		if err := writeEnv(box, d, name, person); err != nil {
 			return err
 		}
 	}
-	n.chapter("Your turn")
-	n.text(fmt.Sprintf(`The API is %[1]s. Ask as alice, approve as bob:
+	n.chapter("Your turn, for as long as this runs")
+	n.text(fmt.Sprintf(`In a browser, as if in Slack, and as whomever you choose:
 
-  curl -K %[2]s/alice.curl %[1]s/requests \
-    -d '{"flow": %[3]q, "target": %[4]q, "duration": 300, "reason": "To see how it works"}'
+  %[10]s
+
+  1. As Alice, write /sym req below the messages, and ask for a minute.
+  2. As Bob, click Approve in #access-requests.
+  3. As Alice, read how to connect, and look into the database:
+
+     PGPASSFILE=%[2]s/pgpass psql "host=%[5]s port=%[6]d dbname=%[7]s user=%[8]s \
+       sslmode=verify-full sslrootcert=%[9]s" -c 'SELECT * FROM orders'
+
+  4. A minute later it is over, in Slack and in the database.
+
+In a terminal, as alice; there is bob.env and carol.env, too:
+
+  . %[2]s/alice.env
+  sym request readonly --reason "To see how it works" --duration 5m
+  sym list
+  sym help
+
+By the API, with curl:
+
+  curl -K %[2]s/bob.curl %[1]s/requests
   curl -K %[2]s/bob.curl -X POST %[1]s/requests/ID/approve
-  curl -K %[2]s/alice.curl %[1]s/requests/ID
-  curl -K %[2]s/alice.curl -X POST %[1]s/requests/ID/revoke
-
-Look into the database as alice:
-
-  PGPASSFILE=%[2]s/pgpass psql "host=%[5]s port=%[6]d dbname=%[7]s user=%[8]s \
-    sslmode=verify-full sslrootcert=%[9]s"
 
 What the functions write is in %[2]s/logs.
 Ctrl-C stops everything.
 `, d.APIEndpoint, box.Dir, d.Flow, target, d.Database.Host, d.Database.Port, d.Database.Name, user,
-		box.Authority.File))
+		box.Authority.File, box.Slack.URL()))
 	return nil
 }
 
-// writeCurl writes what curl needs to call the API as somebody.
-func writeCurl(box *sandbox.Sandbox, name string, who sandbox.Person) error {
-	text := fmt.Sprintf("silent\nshow-error\naws-sigv4 = \"aws:amz:%s:execute-api\"\nuser = \"%s:%s\"\n"+
+// writeEnv writes what the client and what curl need to act as somebody.
+func writeEnv(box *sandbox.Sandbox, d sandbox.Deployment, name string, who sandbox.Person) error {
+	var env strings.Builder
+	for _, pair := range clientEnv(d, who) {
+		fmt.Fprintf(&env, "export %s\n", pair)
+	}
+	fmt.Fprintf(&env, "export PATH=%s:$PATH\n", box.Dir)
+	curl := fmt.Sprintf("silent\nshow-error\naws-sigv4 = \"aws:amz:%s:execute-api\"\nuser = \"%s:%s\"\n"+
 		"header = \"X-Amz-Security-Token: %s\"\nheader = \"Content-Type: application/json\"\nwrite-out = \"\\n\"\n",
 		front.Region, who.Keys.AccessKeyID, who.Keys.SecretAccessKey, who.Keys.SessionToken)
-	return os.WriteFile(filepath.Join(box.Dir, name+".curl"), []byte(text), 0o600)
+	for file, content := range map[string]string{name + ".env": env.String(), name + ".curl": curl} {
+		if err := os.WriteFile(filepath.Join(box.Dir, file), []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }

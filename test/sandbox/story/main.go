@@ -13,12 +13,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
 	"golang.org/x/term"
 
 	"sym-postgres-quickstart/test/sandbox"
+	"sym-postgres-quickstart/test/sandbox/slack"
 )
 
 func main() {
@@ -55,11 +57,20 @@ func run(ctx context.Context, n *narrator) (err error) {
 		n.say("Nothing is left running, and %s is gone.", box.Dir)
 	}()
 	n.say("The sandbox is AWS at %s; its folder is %s.", box.URL(), box.Dir)
-	d, err := deploy(ctx, n, box, root)
+	// Terraform mostly waits, so there is time to build meanwhile.
+	built := make(chan error, 1)
+	client := filepath.Join(box.Dir, "sym")
+	d, err := deploy(ctx, n, box, root, func() { go func() { built <- buildClient(ctx, root, client) }() })
 	if err != nil {
 		return err
 	}
-	if err := tell(ctx, n, box, d); err != nil {
+	if err := <-built; err != nil {
+		return err
+	}
+	if err := box.InstallSlackApp(ctx, d); err != nil {
+		return err
+	}
+	if err := tell(ctx, n, box, d, client); err != nil {
 		return err
 	}
 	n.say("The story held.")
@@ -73,8 +84,11 @@ func run(ctx context.Context, n *narrator) (err error) {
 	return nil
 }
 
-// deploy builds the functions and applies environments/sandbox.
-func deploy(ctx context.Context, n *narrator, box *sandbox.Sandbox, root string) (sandbox.Deployment, error) {
+// deploy builds the functions and applies environments/sandbox. It calls meanwhile once the
+// apply begins.
+func deploy(ctx context.Context, n *narrator, box *sandbox.Sandbox, root string, meanwhile func()) (
+	sandbox.Deployment, error,
+) {
 	n.say("Building the functions for this machine.")
 	packages, architecture, err := box.Build(ctx, root)
 	if err != nil {
@@ -86,9 +100,11 @@ func deploy(ctx context.Context, n *narrator, box *sandbox.Sandbox, root string)
 	}
 	work := box.Workdir(dir, map[string]string{
 		"package_dir": packages, "architecture": architecture,
+		"slack_workspace_id": slack.Workspace,
 	})
 	n.say("terraform apply environments/sandbox. An Aurora cluster and its instance take\n" +
 		"a minute, since the AWS provider waits 30 seconds for each, wherever it is.")
+	meanwhile()
 	began := time.Now()
 	var last time.Time
 	var reached sandbox.Progress

@@ -2,17 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"sym-postgres-quickstart/test/sandbox"
-	"sym-postgres-quickstart/test/sandbox/front"
+	"sym-postgres-quickstart/test/sandbox/slack"
 )
 
 // The people of the story, and what it is about.
@@ -22,69 +19,139 @@ const (
 	user     = "alice"
 	target   = "postgres-readonly"
 	reason   = "Order 3 was charged twice, says the customer"
-	grant    = 6 * time.Second
 	query    = "SELECT count(*) FROM orders"
+
+	// grant is the shortest that Slack's modal offers, in seconds.
+	grant = "15"
+
+	// approveButton is the action id of the button in the channel's message.
+	approveButton = "sym_approve"
 )
 
 // patience is how long the story waits for anything that ought to happen.
 const patience = 60 * time.Second
 
+// story is one request, with everything that it takes to tell it.
+type story struct {
+	*narrator
+	box    *sandbox.Sandbox
+	d      sandbox.Deployment
+	db     database
+	client string // the command-line client's path
+	alice  sandbox.Person
+	bob    sandbox.Person
+	id     string // of the request, once there is one
+}
+
 // tell tells one request from start to finish, and answers an error at the
 // first thing that is not as it should be.
-func tell(ctx context.Context, n *narrator, box *sandbox.Sandbox, d sandbox.Deployment) error {
+func tell(ctx context.Context, n *narrator, box *sandbox.Sandbox, d sandbox.Deployment, client string) error {
 	defer box.Subscribe(func(event any) { report(n, d, event) })()
-	passwords, err := box.UserPasswords(ctx, d.Database)
-	if err != nil {
-		return err
+	s := &story{narrator: n, box: box, d: d, client: client}
+	for _, part := range []func(context.Context) error{
+		s.enter, s.before, s.request, s.approval, s.whileItLasts, s.after,
+	} {
+		if err := part(ctx); err != nil {
+			return err
+		}
 	}
-	db := database{box: box, d: d.Database, password: passwords[user]}
-	alice, err := box.Person(ctx, d, asks)
-	if err != nil {
-		return err
-	}
-	bob, err := box.Person(ctx, d, approves)
-	if err != nil {
-		return err
-	}
+	return nil
+}
 
-	version, err := db.version(ctx)
+// enter signs everybody in.
+func (s *story) enter(ctx context.Context) error {
+	passwords, err := s.box.UserPasswords(ctx, s.d.Database)
 	if err != nil {
 		return err
 	}
-	n.say("The database is a PostgreSQL %s of this machine, in place of Aurora's.", version)
-
-	n.chapter("Before")
-	if err := db.refuses(ctx, n, "In a session of her own, "+user); err != nil {
+	s.db = database{box: s.box, d: s.d.Database, password: passwords[user]}
+	if s.alice, err = s.box.Person(ctx, s.d, asks); err != nil {
 		return err
 	}
-
-	n.chapter("The request")
-	request, err := alice.Ask(ctx, d.Flow, target, reason, grant)
+	if s.bob, err = s.box.Person(ctx, s.d, approves); err != nil {
+		return err
+	}
+	version, err := s.db.version(ctx)
 	if err != nil {
-		return fmt.Errorf("%s could not ask: %w", asks, err)
+		return err
 	}
-	n.say("%s asks for %s for %.0f seconds: %q", asks, target, grant.Seconds(), reason)
-	n.say("Request %s is %s. Nothing has changed in the database.", request.ID, request.State)
-	var refused *sandbox.APIError
-	if _, err := alice.Approve(ctx, request.ID); !errors.As(err, &refused) {
-		return fmt.Errorf("%s could approve their own request", asks)
-	}
-	n.say("%s tries to approve it herself and is refused:\n%s", asks, refused.Message)
+	s.say("The database is a PostgreSQL %s of this machine, in place of Aurora's.", version)
+	s.say("Slack is a stand-in on this machine. Watch it in a browser: %s", s.box.Slack.URL())
+	return nil
+}
 
-	n.chapter("The approval, and the chain of roles to the database")
-	if _, err := bob.Approve(ctx, request.ID); err != nil {
-		return fmt.Errorf("%s could not approve: %w", approves, err)
-	}
-	n.say("%s approves it.", approves)
-	waiting, cancel := context.WithTimeout(ctx, patience)
+func (s *story) before(ctx context.Context) error {
+	s.chapter("Before")
+	return s.db.refuses(ctx, s.narrator, "In a session of her own, "+user)
+}
+
+// request is asked in Slack, and cannot be approved by who asked it.
+func (s *story) request(ctx context.Context) error {
+	s.chapter("The request, in Slack")
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if request, err = bob.Await(waiting, request.ID, "active"); err != nil {
+	alice := s.box.Slack.As(slack.Alice).In(slack.Requests)
+	s.say("alice types /sym req %s, and fills in what she is asked:", s.d.Flow)
+	if _, err := alice.Command(ctx, "/sym req "+s.d.Flow); err != nil {
+		return fmt.Errorf("/sym req: %w", err)
+	}
+	modal, err := s.box.Slack.WaitModal(ctx, slack.Alice, func(slack.View) bool { return true })
+	if err != nil {
 		return err
 	}
-	n.say("The request is active until %s.", clock(request.ExpiresAt))
+	answers := map[string]any{"For how long": grant, "Reason": reason}
+	if refused, err := alice.Submit(ctx, modal, answers); err != nil || len(refused) > 0 {
+		return fmt.Errorf("the modal was not taken: %v %w", refused, err)
+	}
+	s.say("Read only, for %s seconds: %q", grant, reason)
+	message, err := s.channel(ctx, "Waits for approval")
+	if err != nil {
+		return err
+	}
+	s.quote(slack.Requests, message.Shown)
 
-	n.chapter("While it lasts")
-	session, err := db.open(ctx)
+	s.say("She clicks Approve herself, and is told:")
+	if err := alice.Click(ctx, message, approveButton); err != nil {
+		return err
+	}
+	told, err := s.box.Slack.WaitWhisper(ctx, slack.Alice, slack.Says("another person"))
+	if err != nil {
+		return fmt.Errorf("%s could approve her own request: %w", asks, err)
+	}
+	s.quote("only alice sees this", told.Shown)
+	mine, err := s.alice.List(ctx, "requester="+url.QueryEscape(asks)+"&state=requested")
+	if err != nil || len(mine) != 1 {
+		return fmt.Errorf("the API lists %d requests of %s that wait: %w", len(mine), asks, err)
+	}
+	s.id = mine[0].ID
+	return nil
+}
+
+// approval is a click of somebody else's; what follows is the chain of roles.
+func (s *story) approval(ctx context.Context) error {
+	s.chapter("The approval, and the chain of roles to the database")
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	message, err := s.channel(ctx, "Waits for approval")
+	if err != nil {
+		return err
+	}
+	s.say("bob clicks Approve.")
+	if err := s.box.Slack.As(slack.Bob).Click(ctx, message, approveButton); err != nil {
+		return err
+	}
+	active, err := s.box.Slack.WaitDM(ctx, slack.Alice, slack.Says("Active"))
+	if err != nil {
+		return err
+	}
+	s.quote("to alice", active.Shown)
+	return nil
+}
+
+// whileItLasts reads in the database, and looks with the command-line client.
+func (s *story) whileItLasts(ctx context.Context) error {
+	s.chapter("While it lasts, in the database and in a terminal")
+	session, err := s.db.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -93,32 +160,83 @@ func tell(ctx context.Context, n *narrator, box *sandbox.Sandbox, d sandbox.Depl
 	if err != nil {
 		return fmt.Errorf("%s holds the role and cannot read: %w", user, err)
 	}
-	n.say("%s: %s → %d. She keeps this session open.", user, query, rows)
+	s.say("%s: %s → %d. She keeps this session open.", user, query, rows)
+	if err := s.run(ctx, "bob", s.bob, "list", "--state", "active"); err != nil {
+		return err
+	}
 
-	n.chapter("The expiry")
-	if err := awaitEnd(ctx, n, bob, request); err != nil {
+	s.chapter("The expiry")
+	if err := s.awaitEnd(ctx); err != nil {
 		return err
 	}
 	if _, err := count(ctx, session); err == nil {
 		return fmt.Errorf("%s can still read in the session that she kept open", user)
 	}
-	n.say("The session that %s kept open is of no use any more.", user)
-	if err := db.refuses(ctx, n, "In a fresh session, "+user); err != nil {
+	s.say("The session that %s kept open is of no use any more.", user)
+	return s.db.refuses(ctx, s.narrator, "In a fresh session, "+user)
+}
+
+// after looks back: in Slack, in the terminal, and by the API.
+func (s *story) after(ctx context.Context) error {
+	s.chapter("What is left of it")
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	message, err := s.channel(waiting, "Ended at")
+	if err != nil {
 		return err
 	}
-	return recount(ctx, n, bob, request.ID)
+	s.say("The message in Slack, the same one as before:")
+	s.quote(slack.Requests, message.Shown)
+	if err := s.run(ctx, "alice", s.alice, "show", s.id); err != nil {
+		return err
+	}
+	r, err := s.bob.Show(ctx, s.id)
+	if err != nil {
+		return err
+	}
+	moment := r.GrantedAt.Add(r.DoneAt.Sub(r.GrantedAt) / 2).UTC()
+	ask := "held_at=" + moment.Format(time.RFC3339)
+	held, err := s.bob.List(ctx, ask)
+	if err != nil {
+		return err
+	}
+	if len(held) != 1 || held[0].ID != s.id {
+		return errors.New("the API does not know who held a role while " + asks + " did")
+	}
+	s.say("An auditor asks the API: GET /requests?%s\n→ %s held %s, by the request %s", ask,
+		held[0].Requester, held[0].Target, held[0].ID)
+	return nil
+}
+
+// channel waits for the request's message to say something.
+func (s *story) channel(ctx context.Context, words ...string) (slack.Message, error) {
+	return s.box.Slack.WaitMessage(ctx, slack.Requests, slack.Says(append(words, asks, reason)...))
+}
+
+// quote shows what somebody reads in Slack.
+func (s *story) quote(where, text string) {
+	var quoted strings.Builder
+	fmt.Fprintf(&quoted, "             ┌ %s\n", where)
+	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
+		fmt.Fprintf(&quoted, "             │ %s\n", line)
+	}
+	s.text(quoted.String())
 }
 
 // awaitEnd counts down to the expiry and waits until the role is gone.
-func awaitEnd(ctx context.Context, n *narrator, who sandbox.Person, request sandbox.Request) error {
-	waiting, cancel := context.WithTimeout(ctx, time.Until(request.ExpiresAt)+patience)
+func (s *story) awaitEnd(ctx context.Context) error {
+	r, err := s.bob.Show(ctx, s.id)
+	if err != nil {
+		return err
+	}
+	waiting, cancel := context.WithTimeout(ctx, time.Until(r.ExpiresAt)+patience)
 	defer cancel()
-	if n.live {
+	if s.live {
 		go func() {
 			ticks := time.NewTicker(time.Second)
 			defer ticks.Stop()
-			for left := time.Until(request.ExpiresAt); left > 0; left = time.Until(request.ExpiresAt) {
-				n.progress("%.0f s left", left.Seconds())
+			for left := time.Until(r.ExpiresAt); left > 0; left = time.Until(r.ExpiresAt) {
+				s.progress("%.0f s left", left.Seconds())
 				select {
 				case <-waiting.Done():
 					return
@@ -127,117 +245,13 @@ func awaitEnd(ctx context.Context, n *narrator, who sandbox.Person, request sand
 			}
 		}()
 	}
-	ended, err := who.Await(waiting, request.ID, "done")
+	if _, err = s.bob.Await(waiting, s.id, "done"); err != nil {
+		return err
+	}
+	told, err := s.box.Slack.WaitDM(waiting, slack.Alice, slack.Says("Ended"))
 	if err != nil {
 		return err
 	}
-	n.say("The request is %s.", ended.State)
+	s.quote("to alice", told.Shown)
 	return nil
-}
-
-// recount prints the audit trail.
-func recount(ctx context.Context, n *narrator, who sandbox.Person, id string) error {
-	request, err := who.Show(ctx, id)
-	if err != nil {
-		return err
-	}
-	n.chapter("What the audit trail says")
-	for _, r := range request.Audit {
-		because := ""
-		if r.Reason != "" {
-			because = ", " + r.Reason
-		}
-		n.text(fmt.Sprintf("  %s  %-9s  by %s (%s%s)\n", clock(r.At), r.To, r.By, r.Rule, because))
-	}
-	n.text("\n")
-	return nil
-}
-
-// report tells a hop of the chain, or what the Postgres function answered.
-func report(n *narrator, d sandbox.Deployment, event any) {
-	switch e := event.(type) {
-	case front.Assumption:
-		with := "no external id is asked for"
-		if e.ExternalID != "" {
-			with = "with the external id " + e.ExternalID[:8] + "…"
-		}
-		if e.Refused != "" {
-			n.say("%s was refused %s: %s", short(e.Caller.ARN), short(e.RoleARN), e.Refused)
-			return
-		}
-		n.say("%s assumed %s (%s)", short(e.Caller.ARN), short(e.RoleARN), with)
-	case front.Invocation:
-		if e.FunctionARN != d.PostgresFunction {
-			return
-		}
-		var order struct {
-			Type  string
-			Event struct{ Type string }
-		}
-		_ = json.Unmarshal(e.Payload, &order)
-		if order.Type == "event" {
-			order.Type = order.Event.Type
-		}
-		caller := e.Caller.Service
-		if caller == "" {
-			caller = short(e.Caller.ARN)
-		}
-		n.say("%s invoked %s: %s\n%s", caller, short(e.FunctionARN), order.Type, e.Answer)
-	}
-}
-
-// short is the last name in an ARN: a role's, a function's, or the role of a
-// session.
-func short(arn string) string {
-	resource := arn[strings.LastIndex(arn, ":")+1:]
-	parts := strings.Split(resource, "/")
-	if strings.HasPrefix(resource, "assumed-role/") {
-		return parts[1]
-	}
-	return parts[len(parts)-1]
-}
-
-func clock(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }
-
-// database is the example database as the user of the story sees it.
-type database struct {
-	box      *sandbox.Sandbox
-	d        sandbox.Database
-	password string
-}
-
-func (db database) open(ctx context.Context) (*pgx.Conn, error) {
-	return db.box.Connect(ctx, db.d, user, db.password)
-}
-
-func (db database) version(ctx context.Context) (version string, err error) {
-	session, err := db.open(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer session.Close(context.WithoutCancel(ctx))
-	return session.PgConn().ParameterStatus("server_version"), nil
-}
-
-// refuses asks the database and expects PostgreSQL to refuse it.
-func (db database) refuses(ctx context.Context, n *narrator, who string) error {
-	session, err := db.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer session.Close(context.WithoutCancel(ctx))
-	rows, err := count(ctx, session)
-	var refused *pgconn.PgError
-	if err == nil {
-		return fmt.Errorf("%s can read without the role: %s answered %d", user, query, rows)
-	}
-	if !errors.As(err, &refused) || refused.Code != "42501" {
-		return fmt.Errorf("%s should have been refused, but this happened: %w", user, err)
-	}
-	n.say("%s: %s → %s", who, query, refused.Message)
-	return nil
-}
-
-func count(ctx context.Context, session *pgx.Conn) (rows int, err error) {
-	return rows, session.QueryRow(ctx, query).Scan(&rows)
 }
