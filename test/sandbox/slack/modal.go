@@ -323,10 +323,15 @@ func choose(e object, value any, anything bool) (any, error) {
 	if value == nil || value == "" {
 		return nil, nil
 	}
+	for _, o := range offered(e) {
+		if field(o, "value") == value {
+			return o, nil
+		}
+	}
 	var texts []string
 	for _, o := range offered(e) {
 		text := field(field(o, "text"), "text")
-		if field(o, "value") == value || text == value {
+		if text == value {
 			return o, nil
 		}
 		texts = append(texts, fmt.Sprint(text))
