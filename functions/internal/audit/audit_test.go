@@ -48,14 +48,15 @@ func story(at time.Time) []delivery.Item {
 		return &changes[len(changes)-1]
 	}
 	next(request.Approved, request.Act{
-		Action: request.ActionApprove, By: request.ByRules, At: at.Add(time.Second), Rule: "on_call",
-		Because: "requester.email is on call",
+		Action: request.ActionApprove, By: request.ByRules, At: at.Add(time.Second),
+		Rule: "on_call", Because: "requester.email is on call",
 	})
 	granted := next(request.Active, request.Act{
 		Action: request.ActionGrant, By: request.ByWorkflow, At: at.Add(2 * time.Second),
 		Rule: request.RuleGranted,
 	})
-	granted.Request.ExpiresAt, granted.Request.DatabaseUser = at.Add(time.Hour), "alice"
+	granted.Request.ExpiresAt = at.Add(time.Hour)
+	granted.Request.DatabaseUser = "alice"
 	last := next(request.Revoking, request.Act{
 		Action: request.ActionRevoke, By: "alice@example.com", At: at.Add(3 * time.Second),
 		Rule: request.RuleRequester, Reason: "Done with it.",

@@ -342,8 +342,9 @@ func (c *Courier) reportOne(
 		What: fmt.Sprintf("The record %d (%s by %s) of the request %s has not been delivered to "+
 			"%q for %d minutes.", record.Sequence, record.Action, record.By, id, sink,
 			int(c.Now().Sub(record.At)/time.Minute)),
-		Do: "The Runtime's log says why, under \"record not delivered\". The record is safe in the " +
-			"table of requests, and is tried again every minute; access begins and ends without it.",
+		Do: "The Runtime's log says why, under \"record not delivered\". The record is safe in " +
+			"the table of requests, and is tried again every minute; access begins and ends " +
+			"without it.",
 		RequestID: id,
 	})
 	_, err = c.Outbox.Note(ctx, id, name)

@@ -116,8 +116,7 @@ func testWrittenMeanwhile(t *testing.T, c *cloud) {
 	var courier *delivery.Courier
 	s := &spy{name: "spy", do: func(delivery.Item) error {
 		once.Do(func() {
-			require.NoError(t, store.Apply(t.Context(), change.Request.Change(request.Revoking,
-				request.Act{Action: request.ActionRevoke, By: "alice@example.com", At: c.now.Now()})))
+			require.NoError(t, store.Apply(t.Context(), revoke(c, change)))
 			require.NoError(t, c.courier(c.machine()).Deliver(t.Context(), id))
 		})
 		return nil
@@ -127,6 +126,13 @@ func testWrittenMeanwhile(t *testing.T, c *cloud) {
 	assert.Equal(t, []int{1, 2, 3, 4}, s.got())
 	assert.Equal(t, []int{1, 2, 3, 4}, c.logged(id))
 	assert.Empty(t, c.left(id))
+}
+
+// revoke is what comes after a request is active.
+func revoke(c *cloud, change request.Change) request.Change {
+	return change.Request.Change(request.Revoking, request.Act{
+		Action: request.ActionRevoke, By: "alice@example.com", At: c.now.Now(),
+	})
 }
 
 func testFails(t *testing.T, c *cloud) {
@@ -149,8 +155,7 @@ func testFails(t *testing.T, c *cloud) {
 
 	// The sink rests, also where there is something new.
 	broken = false
-	require.NoError(t, store.Apply(t.Context(), change.Request.Change(request.Revoking,
-		request.Act{Action: request.ActionRevoke, By: "alice@example.com", At: c.now.Now()})))
+	require.NoError(t, store.Apply(t.Context(), revoke(c, change)))
 	require.NoError(t, courier.Deliver(t.Context(), id))
 	assert.Equal(t, []int{1}, s.got())
 	assert.Equal(t, []int{1, 2, 3, 4}, c.logged(id))

@@ -65,7 +65,8 @@ func testNotes(t *testing.T, store *Store) {
 
 func testOpen(t *testing.T, store *Store) {
 	ctx := t.Context()
-	late, early := requesttest.New(noon.Add(-8999*time.Hour)), requesttest.New(noon.Add(-9000*time.Hour))
+	late := requesttest.New(noon.Add(-8999 * time.Hour))
+	early := requesttest.New(noon.Add(-9000 * time.Hour))
 	for _, change := range []request.Change{late, early} {
 		require.NoError(t, store.Create(ctx, change))
 	}
@@ -83,7 +84,8 @@ func testOutbox(t *testing.T, client *dynamodb.Client) {
 	id := first.Request.ID
 	require.NoError(t, quiet.Create(ctx, none))
 	second := first.Request.Change(request.Approved, request.Act{
-		Action: request.ActionApprove, By: "bob@example.com", At: noon.Add(time.Second), Rule: "approver",
+		Action: request.ActionApprove, By: "bob@example.com", At: noon.Add(time.Second),
+		Rule: "approver",
 	})
 	// Both at once, as a request is written that the rules approve.
 	require.NoError(t, store.Create(ctx, first, second))
@@ -157,7 +159,9 @@ func testOutbox(t *testing.T, client *dynamodb.Client) {
 func testLease(t *testing.T, store *Store) {
 	ctx := t.Context()
 	id := uuid.NewString()
-	take := func(at time.Time) (*Lease, error) { return store.Lease(ctx, id, at, at.Add(time.Minute)) }
+	take := func(at time.Time) (*Lease, error) {
+		return store.Lease(ctx, id, at, at.Add(time.Minute))
+	}
 
 	var taken atomic.Int32
 	var all sync.WaitGroup

@@ -54,7 +54,8 @@ func (a *Alerts) Deliver(ctx context.Context, item delivery.Item) error {
 // alert is what a human has to know of a record, if anything.
 func alert(r request.Request, record request.Record) (request.Trouble, bool) {
 	t := request.Trouble{Whom: r.Requester, RequestID: r.ID}
-	role := fmt.Sprintf("the role %q (target %s, flow %s)", r.Target.RoleName, r.Target.Name, r.Flow)
+	role := fmt.Sprintf("the role %q (target %s, flow %s)", r.Target.RoleName, r.Target.Name,
+		r.Flow)
 	switch {
 	case record.Rule == request.RuleWorkflowFailure:
 		t.What = fmt.Sprintf("The request %s of %s for %s is %s since its workflow could not do "+
@@ -62,17 +63,17 @@ func alert(r request.Request, record request.Record) (request.Trouble, bool) {
 		t.Do = "Look at the execution of the state machine and at the Runtime's log for the " +
 			"reason, and repair it. " + r.Requester + " can ask again meanwhile."
 		if record.To == request.Revoking {
-			t.Do = "Look at the execution of the state machine for the reason. The access is being " +
-				"taken away; " + r.Requester + " can ask again."
+			t.Do = "Look at the execution of the state machine for the reason. The access is " +
+				"being taken away; " + r.Requester + " can ask again."
 		}
 	case record.Action == request.ActionRemind:
 		if r.Review != nil {
 			return t, false // somebody was faster
 		}
-		t.What = fmt.Sprintf("Nobody has reviewed yet that %s broke the glass for %s at %s, in the "+
-			"request %s. Their reason was: %s", r.Requester, role, stamp(r), r.ID, r.Reason)
-		t.Do = "An approver other than " + r.Requester + " looks at what the access was used for, " +
-			"and writes that down as the review of the request."
+		t.What = fmt.Sprintf("Nobody has reviewed yet that %s broke the glass for %s at %s, in "+
+			"the request %s. Their reason was: %s", r.Requester, role, stamp(r), r.ID, r.Reason)
+		t.Do = "An approver other than " + r.Requester + " looks at what the access was used " +
+			"for, and writes that down as the review of the request."
 	case r.BreakGlass && record.To == request.Approved && record.From != record.To:
 		t.What = fmt.Sprintf("%s has broken the glass: %s is granted for %s without anybody's "+
 			"approval, by the rule %s, in the request %s. Their reason: %s", r.Requester, role,
