@@ -31,7 +31,7 @@ type Fault struct {
 
 // Check says everything that is wrong with a draft: what does not compile, and conditions that
 // compare with a group, a role, a target or a flow that there is not. Such a condition never
-// holds, whatever it is there to deny.
+// holds, whatever it is there to deny, or always, whatever it is there to allow.
 //
 // Without Flow, Roles or Groups, nil each, nothing is said about the names of these.
 func (d Draft) Check() []Fault {
@@ -59,8 +59,7 @@ func (d Draft) Check() []Fault {
 func check(document json.RawMessage, known map[string][]string) []Problem {
 	var d Document
 	if err := json.Unmarshal(document, &d); err != nil {
-		return []Problem{{"rules", fmt.Sprintf("The rules are not written as this Runtime reads "+
-			"them: %s.", strings.TrimPrefix(err.Error(), "json: "))}}
+		return []Problem{unread(err)}
 	}
 	made, err := Compile(d)
 	var faults *CompileError
@@ -74,8 +73,25 @@ func check(document json.RawMessage, known map[string][]string) []Problem {
 	for place, c := range made.conditions() {
 		problems = append(problems, c.strangers(place, known)...)
 	}
-	slices.SortStableFunc(problems, func(a, b Problem) int { return strings.Compare(a.Place, b.Place) })
+	slices.SortStableFunc(problems, func(a, b Problem) int {
+		return strings.Compare(a.Place, b.Place)
+	})
 	return problems
+}
+
+// unread says why a document is none.
+func unread(err error) Problem {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) && kind.Field != "" {
+		return Problem{kind.Field, fmt.Sprintf("It is of the wrong kind: a %s.", kind.Value)}
+	}
+	why := strings.TrimPrefix(err.Error(), "json: ")
+	if field, unknown := strings.CutPrefix(why, "unknown field "); unknown {
+		return Problem{"rules", fmt.Sprintf("This Runtime knows no field %s of rules. It may be "+
+			"older than the Terraform module that wrote it.", field)}
+	}
+	return Problem{"rules", fmt.Sprintf("The rules are not written as this Runtime reads them: "+
+		"%s.", why)}
 }
 
 // conditions are all conditions by their places.
@@ -107,7 +123,7 @@ var kinds = map[string]string{
 // strangers finds the names that a condition compares with and that there are not.
 func (c *condition) strangers(place string, known map[string][]string) []Problem {
 	var problems []Problem
-	compare := func(variable string, with ast.Expr) {
+	compare := func(variable string, with ast.Expr, outcome string) {
 		names := known[variable]
 		if names == nil {
 			return
@@ -120,8 +136,8 @@ func (c *condition) strangers(place string, known map[string][]string) []Problem
 			start := c.ast.SourceInfo().GetStartLocation(e.ID())
 			problems = append(problems, Problem{
 				fmt.Sprintf("%s, line %d column %d", place, start.Line(), start.Column()+1),
-				fmt.Sprintf("There is no %s %q here, so this never holds. %s", kinds[variable], name,
-					choices(kinds[variable], names)),
+				fmt.Sprintf("There is no %s %q here, so this %s holds. %s", kinds[variable], name,
+					outcome, choices(kinds[variable], names)),
 			})
 		}
 	}
@@ -149,13 +165,16 @@ func (c *condition) strangers(place string, known map[string][]string) []Problem
 		}
 		left, right := e.AsCall().Args()[0], e.AsCall().Args()[1]
 		switch e.AsCall().FunctionName() {
-		case operators.Equals, operators.NotEquals:
-			compare(variable(left), right)
-			compare(variable(right), left)
+		case operators.Equals:
+			compare(variable(left), right, "never")
+			compare(variable(right), left, "never")
+		case operators.NotEquals:
+			compare(variable(left), right, "always")
+			compare(variable(right), left, "always")
 		case operators.In:
-			compare(variable(left), right)
+			compare(variable(left), right, "never")
 			if list := variable(right); strings.HasSuffix(list, ".groups") {
-				compare(list, left)
+				compare(list, left, "never")
 			}
 		}
 	}))

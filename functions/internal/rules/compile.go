@@ -170,7 +170,7 @@ func (c *compiler) named(list string, i int, name, when string, seen map[string]
 	switch {
 	case strings.TrimSpace(name) == "":
 		c.problem(fmt.Sprintf("%s[%d].name", list, i), "A rule has a name, by which people know it.")
-	case utf8.RuneCountInString(name) > maxLabel || strings.ContainsFunc(name, unicode.IsControl):
+	case utf8.RuneCountInString(name) > maxLabel || strings.ContainsFunc(name, invisible):
 		c.problem(fmt.Sprintf("%s[%d].name", list, i), "A rule's name is one line of at most %d "+
 			"characters.", maxLabel)
 	case seen[name]:
@@ -183,6 +183,9 @@ func (c *compiler) named(list string, i int, name, when string, seen map[string]
 	}
 	return c.condition(ofRequests(), rule, rule+".when", when)
 }
+
+// invisible tells whether a character is none that is seen, such as one that turns the line around.
+func invisible(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
 
 // condition compiles one, and returns nil for none.
 func (c *compiler) condition(s *scope, rule, place, when string) *condition {

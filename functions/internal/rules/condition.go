@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
@@ -35,9 +36,9 @@ func (s *scope) compile(rule, place, source string) (c *condition, problems []Pr
 		}
 	}()
 	at := func(message string) []Problem { return []Problem{{place, message}} }
-	if len(source) > maxExpression {
-		return nil, at(fmt.Sprintf("The condition has %d characters, and may have %d.",
-			len(source), maxExpression))
+	if length := utf8.RuneCountInString(source); length > maxExpression {
+		return nil, at(fmt.Sprintf("The condition has %d characters, and may have %d.", length,
+			maxExpression))
 	}
 	checked, issues := s.env.Compile(source)
 	if issues.Err() != nil {

@@ -1,8 +1,8 @@
 package rules
 
 import (
+	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/cel-go/cel"
@@ -78,9 +78,17 @@ var ofTime = []string{
 	overloads.TimeGetMilliseconds,
 }
 
+// offset is a time zone as a distance from UTC, such as +02:00.
+var offset = regexp.MustCompile(`^[+-](0\d|1[0-4]):[0-5]\d$`)
+
+// checkZone refuses what is no time zone, or comes from elsewhere, such as from the request.
 func checkZone(e ast.Expr, issues *cel.Issues) {
 	zone, isText := text(e)
-	if !isText || strings.Contains(zone, ":") { // +02:00
+	if !isText {
+		issues.ReportErrorAtID(e.ID(), "the time zone has to be written out, in quotes")
+		return
+	}
+	if offset.MatchString(zone) {
 		return
 	}
 	if _, err := time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" {

@@ -38,7 +38,9 @@ var (
 	expecting = regexp.MustCompile(`(?s) expecting \{.*`)
 	durations = regexp.MustCompile(`\bduration\b.*\b(int|string)\b|duration argument`)
 	nesting   = regexp.MustCompile(`^comprehension exceeds nesting limit`)
-	depth     = regexp.MustCompile(`^expression recursion limit exceeded`)
+	depth     = regexp.MustCompile(`^expression recursion limit exceeded|^max recursion depth`)
+	tooEarly  = regexp.MustCompile(`(?i)^syntax error: mismatched input '<EOF>'`)
+	times     = regexp.MustCompile(`timestamp argument`)
 )
 
 // sentence puts what the compiler says of a place into words for people.
@@ -54,6 +56,9 @@ func (s *scope) sentence(message, source string, line, column int) string {
 		return fmt.Sprintf("More than %d parentheses, operators and calls are in one another.",
 			maxDepth)
 	}
+	if tooEarly.MatchString(message) {
+		return "The condition ends too early: something is missing here."
+	}
 	message = expecting.ReplaceAllString(message, "")
 	first, size := utf8.DecodeRuneInString(message)
 	message = shorten(string(unicode.ToUpper(first))+message[size:], 300)
@@ -62,6 +67,9 @@ func (s *scope) sentence(message, source string, line, column int) string {
 	}
 	if durations.MatchString(message) {
 		message += ` A duration is written duration("30m").`
+	}
+	if times.MatchString(message) {
+		message += ` A time is written timestamp("2026-03-02T14:00:00Z").`
 	}
 	return message
 }
