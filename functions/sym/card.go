@@ -85,7 +85,7 @@ func (p *program) card(r client.Request) {
 		add("Until", p.at(r.ExpiresAt))
 	}
 	if r.Revocation != nil && r.Revocation.Action == "revoke" {
-		add("Revoked", p.decision(r.Revocation))
+		add("Revoked", strings.TrimPrefix(p.decision(r.Revocation), told("revoke")+" "))
 	}
 	add("Failure", printable(r.Failure))
 	if r.State == client.Active {
@@ -181,7 +181,7 @@ func (p *program) nextFor(r client.Request) {
 		p.next("Next: ask again with `sym request %s`, if it is still needed. `sym show %s` tells "+
 			"why it ended.", printable(r.Target), r.ID)
 	case client.Done:
-		p.next("Next: nothing. `sym show %s` tells the whole story.", r.ID)
+		p.next("Next: nothing, it is over. `sym request %s` asks anew.", printable(r.Target))
 	}
 	if !r.ReviewDue.IsZero() && r.Review == nil && r.State != client.Denied {
 		p.next("The glass was broken: an approver says what for with `sym review %s --reason …`.",

@@ -68,7 +68,7 @@ func TestStory(t *testing.T) {
   Decision  approved by bob@example.com at 15:00:00 (1 min 3 s ago), rule approver: ok
   Since     15:00:02 (1 min 1 s ago)
   Ended     15:01:03 (now)
-  Revoked   revoked by alice@example.com at 15:01:02 (1 s ago), rule requester
+  Revoked   by alice@example.com at 15:01:02 (1 s ago), rule requester
 
 Story
   TIME (CET)           WHO                DID       STATE      RULE
@@ -80,7 +80,7 @@ Story
   2026-03-03 15:00:02  workflow           granted   active     granted
   2026-03-03 15:01:02  alice@example.com  revoked   revoking   requester
   2026-03-03 15:01:03  workflow           ended     done       revoked
-`, "Next: nothing. `sym show " + id1 + "` tells the whole story.\n"},
+`, "Next: nothing, it is over. `sym request postgres-readonly` asks anew.\n"},
 		w.sym("carol", "show", w.id(1)))
 }
 

@@ -214,11 +214,12 @@ variable "slack_workspace_id" {
 
   validation {
     condition = var.slack_workspace_id == null || can(
-      regex("^[TE][A-Z0-9]{2,32}$", var.slack_workspace_id)
+      regex("^T[A-Z0-9]{2,32}$", var.slack_workspace_id)
     )
     error_message = <<-EOT
-      The id of a Slack workspace begins with T, or with E for an organisation:
-      it stands in the address of Slack in a browser, app.slack.com/client/T….
+      The id of a Slack workspace begins with T: it stands in the address of
+      Slack in a browser, app.slack.com/client/T…. An organisation's, with E, is
+      not enough.
     EOT
   }
 }

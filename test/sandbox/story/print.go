@@ -39,7 +39,7 @@ func (n *narrator) say(format string, args ...any) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.finishLine()
-	text := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "\n            ")
+	text := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "\n             ")
 	fmt.Fprintf(n.out, "  %7.1f s  %s\n", time.Since(n.began).Seconds(), text)
 }
 

@@ -21,6 +21,9 @@ func report(n *narrator, d sandbox.Deployment, event any) {
 			n.say("%s was refused %s: %s", short(e.Caller.ARN), short(e.RoleARN), e.Refused)
 			return
 		}
+		if e.SessionName == "shared-secret" {
+			with += ", to read Slack's secret"
+		}
 		n.say("%s assumed %s (%s)", short(e.Caller.ARN), short(e.RoleARN), with)
 	case front.Invocation:
 		if e.FunctionARN != d.PostgresFunction {
