@@ -141,7 +141,7 @@ func (b tab) selects(selector, value string) {
 // becomes makes somebody else of who looks at the page.
 func (b tab) becomes(user string) {
 	b.t.Helper()
-	b.selects("#me", user)
+	b.clicks(`#people a[href*="as=` + user + `"]`)
 	b.until(fmt.Sprintf(`state && state.me === %q`, user))
 }
 

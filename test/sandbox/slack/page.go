@@ -116,11 +116,13 @@ type (
 		Modal     *shownModal             `json:"modal"`
 	}
 	shownUser struct {
-		ID   string `json:"id"`
-		Name string `json:"name"`
-		Real string `json:"real"`
-		Kind string `json:"kind"` // what is special about the account
-		Bot  bool   `json:"bot"`
+		ID     string `json:"id"`
+		Name   string `json:"name"`
+		Real   string `json:"real"`
+		Email  string `json:"email"`
+		Kind   string `json:"kind"` // what is special about the account
+		Bot    bool   `json:"bot"`
+		Unread int    `json:"unread"` // direct messages
 	}
 	shownChannel struct {
 		ID     string `json:"id"`
@@ -159,25 +161,22 @@ func (s *Server) screen(who string) screen {
 	}
 	for _, u := range s.everybody() {
 		out.People = append(out.People, shownUser{
-			ID: u.ID, Name: u.Name, Real: u.Real, Kind: u.kind(), Bot: u.Bot,
+			ID: u.ID, Name: u.Name, Real: u.Real, Email: u.Email, Kind: u.kind(), Bot: u.Bot,
+			Unread: s.unread(u.ID, s.direct(u.ID)),
 		})
 	}
-	s.direct(me.ID)
 	for _, c := range s.channels {
 		if !c.visible(me.ID) {
 			continue
 		}
-		shown := shownChannel{ID: c.ID, Name: c.Name}
+		shown := shownChannel{ID: c.ID, Name: c.Name, Unread: s.unread(me.ID, c)}
 		if c.with != "" {
 			shown.With = BotUser
 		}
 		words := []shownWords{}
 		for _, m := range s.messages[c.ID] {
-			if m.Deleted || m.For != "" && m.For != me.ID {
+			if !m.visible(me.ID) {
 				continue
-			}
-			if m.User != me.ID && m.TS > s.read[me.ID][c.ID] {
-				shown.Unread++
 			}
 			words = append(words, shownWords{
 				TS: m.TS, Thread: m.Thread, Broadcast: m.Broadcast, User: m.User,
@@ -199,6 +198,21 @@ func (s *Server) screen(who string) screen {
 		}
 	}
 	return out
+}
+
+// visible tells whether somebody sees a message, if they see its channel.
+func (m *Message) visible(user string) bool {
+	return !m.Deleted && (m.For == "" || m.For == user)
+}
+
+// unread is how much in a channel somebody has not seen yet. The lock is held.
+func (s *Server) unread(user string, c *Channel) (n int) {
+	for _, m := range s.messages[c.ID] {
+		if m.visible(user) && m.User != user && m.TS > s.read[user][c.ID] {
+			n++
+		}
+	}
+	return n
 }
 
 // kind is what is special about an account, as the page says it.
@@ -271,9 +285,24 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) {
 	}
 	out := map[string]string{}
 	if err != nil {
-		out["trouble"] = err.Error()
+		out["trouble"] = sentence(err)
 	}
 	answer(w, http.StatusOK, out)
+}
+
+// sentence is what the page says of an error.
+func sentence(err error) string {
+	failed, ok := asAppError(err)
+	switch {
+	case !ok:
+		return "This did not work: " + err.Error() + "."
+	case failed.Status > 0:
+		return fmt.Sprintf("This app responded with status code %d.", failed.Status)
+	case failed.Code == "operation_timeout":
+		return "This app did not respond in time."
+	default:
+		return "This app could not be reached."
+	}
 }
 
 // clicked clicks in a message as it is on the page.

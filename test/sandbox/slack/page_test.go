@@ -171,6 +171,7 @@ func TestThePage(t *testing.T) {
 	b.until(`!document.querySelector("#confirm").open`)
 	assert.Len(t, a.Calls(), calls, "Slack asks first")
 
+	b.sees("#people .unread", "Alice Archer")
 	b.becomes(Alice)
 	b.sees("#directs .unread .mark", "1")
 	b.clicks("#directs a")
@@ -208,8 +209,8 @@ func TestTheKeyboard(t *testing.T) {
 	b.sees("#confirm", "The role is taken away now.")
 	b.types(kb.Enter)
 	b.until(`!document.querySelector("#confirm").open`)
-	_, err = a.WaitDM(soon(t), Alice, Says("Active"))
-	require.NoError(t, err, "the button was clicked")
+	require.NoError(t, a.Wait(soon(t), func() bool { return len(a.Calls()) == 2 }))
+	require.Len(t, a.DMs(Alice), 1, "the button was clicked")
 }
 
 // TestHarmlessWords shows people's words in every place that has some: none of
@@ -266,10 +267,11 @@ func TestTroubleOnThePage(t *testing.T) {
 	b.types("/sym req" + kb.Enter)
 	b.sees(".message.private", "/sym failed with the error “http_service_error”")
 	b.clicks("#modal footer button[type=button]")
-	_, _, err := a.api.PostMessageContext(t.Context(), Requests, asked("to see", "")...)
-	require.NoError(t, err)
+	b.until(`!document.querySelector("#modal").open`)
+	require.Len(t, a.Messages(Requests), 1)
+	b.sees(".message blockquote", "to see")
 	b.clicks(`button[data-action=deny]`)
-	b.sees(".message .trouble", "500")
+	b.sees(".message .trouble", "This app responded with status code 500.")
 	b.shot("8-trouble")
 	a.Down(true)
 	b.sees("#status", "Slack is down for the app")

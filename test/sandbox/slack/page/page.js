@@ -26,11 +26,6 @@ function place() {
   return { as: at.get("as") || "U0ALICE", channel: at.get("in") || "" };
 }
 
-function go(as, channel) {
-  const hash = "#" + new URLSearchParams({ as, in: channel });
-  if (hash !== location.hash) location.hash = hash;
-}
-
 function connect() {
   if (source) source.close();
   source = new EventSource("page/events?as=" + encodeURIComponent(place().as));
@@ -69,6 +64,26 @@ function here() {
 
 // ---- Faces and times
 
+// icon draws one of a few pictures: fonts do not have them everywhere.
+const icons = {
+  key: "M14.5 3a6.5 6.5 0 0 0-6.2 8.5L2 17.8V22h4.2l.8-.8V19h2.2l.8-.8V16h2.2l.3-.3" +
+    "A6.5 6.5 0 1 0 14.5 3Zm2 6.2a1.7 1.7 0 1 1 0-3.4 1.7 1.7 0 0 1 0 3.4Z",
+  eye: "M12 5C7 5 3 8.5 1 12c2 3.5 6 7 11 7s9-3.5 11-7c-2-3.5-6-7-11-7Zm0 11a4 4 0 1 1 0-8" +
+    " 4 4 0 0 1 0 8Zm0-2a2 2 0 1 0 0-4 2 2 0 0 0 0 4Z",
+};
+function icon(name) {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(space, "path");
+  path.setAttribute("d", icons[name]);
+  path.setAttribute("fill-rule", "evenodd");
+  svg.append(path);
+  return svg;
+}
+
 function face(id, small) {
   const p = person(id);
   const initials = p.real.split(/\s+/).map((w) => w[0] || "").slice(0, 2).join("").toUpperCase();
@@ -76,7 +91,7 @@ function face(id, small) {
   for (const c of id) n = (n * 7 + c.codePointAt(0)) % 8;
   const kind = p.bot ? "app" : "c" + n;
   return el("span", { class: `face ${kind}${small ? " small" : ""}`, "aria-hidden": "true" },
-    p.id === state.app ? "🔑" : p.bot ? "⚙" : initials);
+    p.id === state.app ? icon("key") : initials);
 }
 
 const formats = {};
@@ -313,6 +328,9 @@ function field(b, form) {
       const control = el(e.multiline ? "textarea" : "input", {
         id, type: e.multiline ? null : "text", placeholder: e.placeholder && e.placeholder.text,
         autofocus: e.focus_on_load, ...aria,
+        onkeydown: (k) => {
+          if (k.key === "Enter" && (k.ctrlKey || k.metaKey)) control.form.requestSubmit();
+        },
         oninput: () => {
           const left = e.max_length ? e.max_length - control.value.length : Infinity;
           count.textContent = left < 100 ? left + " characters left" : "";
@@ -443,7 +461,7 @@ function drawMessage(m, c, as) {
   },
   face(m.user),
   el("div", { class: "said" },
-    m.private ? el("p", { class: "note" }, "👁 Only visible to you") : null,
+    m.private ? el("p", { class: "note" }, icon("eye"), " Only visible to you") : null,
     as === "again" ? el("p", { class: "note" }, "↪ replied to a thread") : null,
     el("p", { class: "by" }, el("b", {}, p.real),
       p.bot ? el("span", { class: "badge" }, "app") : null,
@@ -494,33 +512,39 @@ addEventListener("focus", () => { if (state) draw(); });
 
 // ---- The left, the top and the bottom
 
+// replace puts nodes into a list unless they are there, and keeps the focus.
+function replace(list, nodes) {
+  const same = list.children.length === nodes.length &&
+    nodes.every((n, i) => n.isEqualNode(list.children[i]));
+  if (same) return;
+  const focused = list.contains(document.activeElement)
+    ? [...list.children].indexOf(document.activeElement.closest("li")) : -1;
+  list.replaceChildren(...nodes);
+  if (focused >= 0 && nodes[focused]) nodes[focused].firstChild.focus();
+}
+
+const unreadMark = (n) =>
+  n ? el("span", { class: "mark", "aria-label": n + " unread" }, String(n)) : null;
+
 function drawSide() {
-  const me = $("me");
+  const row = (p) => el("li", { class: p.unread ? "unread" : null },
+    el("a", { href: "#" + new URLSearchParams({ as: p.id, in: here().with ? "" : here().id }),
+      "aria-current": p.id === state.me ? "true" : null, title: p.email || p.name },
+    face(p.id, true), el("span", { class: "name" }, p.real),
+    p.kind ? el("span", { class: "kind" }, p.kind) : null, unreadMark(p.unread)));
   const people = state.people.filter((p) => !p.bot);
-  const options = people.map((p) =>
-    el("option", { value: p.id }, p.real + (p.kind ? " (" + p.kind + ")" : "")));
-  if (me.children.length !== options.length) me.replaceChildren(...options);
-  me.value = state.me;
-  $("face").replaceChildren(face(state.me, true));
+  replace($("people"), people.filter((p) => !p.kind).map(row));
+  replace($("others"), people.filter((p) => p.kind).map(row));
+  if (person(state.me).kind) $("others").parentNode.open = true;
   const current = here();
   const item = (c) => el("li", { class: c.unread ? "unread" : null },
     el("a", { href: "#" + new URLSearchParams({ as: state.me, in: c.id }),
       "aria-current": c.id === current.id ? "page" : null, "data-channel": c.name || "direct" },
     c.with ? face(c.with, true) : el("span", { "aria-hidden": "true" }, "#"),
     el("span", { class: "name" }, c.with ? person(c.with).real : c.name.slice(1)),
-    c.unread ? el("span", { class: "mark", "aria-label": c.unread + " unread" }, String(c.unread)) : null));
-  const draw = (list, channels) => {
-    const nodes = channels.map(item);
-    if (list.children.length !== nodes.length ||
-        nodes.some((n, i) => !n.isEqualNode(list.children[i]))) {
-      const focused = list.contains(document.activeElement)
-        ? [...list.children].indexOf(document.activeElement.closest("li")) : -1;
-      list.replaceChildren(...nodes);
-      if (focused >= 0 && nodes[focused]) nodes[focused].firstChild.focus();
-    }
-  };
-  draw($("channels"), state.channels.filter((c) => !c.with));
-  draw($("directs"), state.channels.filter((c) => c.with));
+    unreadMark(c.unread)));
+  replace($("channels"), state.channels.filter((c) => !c.with).map(item));
+  replace($("directs"), state.channels.filter((c) => c.with).map(item));
   const name = current.with ? person(current.with).real : current.name;
   $("title").textContent = name;
   $("about").textContent = current.with ? "Between you and the app"
@@ -536,11 +560,6 @@ function drawStatus() {
     : state && state.down ? "Slack is down for the app: a test has switched it off."
       : state && !state.connected ? "The app is not deployed yet." : "";
 }
-
-$("me").addEventListener("change", (e) => {
-  // A direct message is somebody's own.
-  go(e.target.value, here().with ? "" : here().id);
-});
 
 // ---- What is written
 
