@@ -11,7 +11,7 @@ import (
 	"sym-postgres-quickstart/test/sandbox/slack"
 )
 
-// readWrite is the target that environments/sandbox wants two approvals for.
+// readWrite is the target that the deployment wants two approvals for.
 const readWrite = "postgres-readwrite"
 
 func twoApprovals(t *testing.T, w *world) {

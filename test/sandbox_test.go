@@ -36,6 +36,7 @@ func TestSandbox(t *testing.T) {
 	box, options := newBox(t, ctx, "sandbox", map[string]any{
 		"sym_account_ids":    []string{outsideAccount},
 		"slack_workspace_id": slack.Workspace,
+		"rules":              map[string]any{"readwrite": map[string]any{"approvals": 2}},
 	})
 	terraform.InitAndApplyContext(t, ctx, options)
 

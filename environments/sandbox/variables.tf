@@ -164,17 +164,8 @@ variable "rules" {
     for all of them. docs/rules.md has every field, and examples.
   EOT
   # The module postgres-flow checks every field of it.
-  type = any
-  default = {
-    # Two approve what can write, and alice may break the glass.
-    readwrite = {
-      approvals = 2
-      break_glass = {
-        max_duration_seconds = 300
-        people               = ["alice@example.com"]
-      }
-    }
-  }
+  type     = any
+  default  = {}
   nullable = false
 }
 

@@ -109,9 +109,11 @@ variable "error_channel" {
 
   validation {
     condition = var.error_channel == null || can(
-      regex("^#[^\\s#@,]{1,80}$", var.error_channel)
+      regex("^(#[^\\s#@,]{1,80}|[CG][A-Z0-9]{2,32})$", var.error_channel)
     )
-    error_message = "The error_channel is a Slack channel with its #."
+    error_message = <<-EOT
+      The error_channel is a Slack channel with its #, or the channel's id.
+    EOT
   }
 }
 

@@ -84,6 +84,15 @@ func run(ctx context.Context, n *narrator) (err error) {
 	return nil
 }
 
+// rules make it worth while to ask for the other role by hand: two approve what can write, and
+// Alice may break the glass.
+const rules = `{
+  readwrite = {
+    approvals   = 2
+    break_glass = { people = ["` + asks + `"], max_duration_seconds = 300 }
+  }
+}`
+
 // deploy builds the functions and applies environments/sandbox. It calls meanwhile once the
 // apply begins.
 func deploy(ctx context.Context, n *narrator, box *sandbox.Sandbox, root string, meanwhile func()) (
@@ -100,7 +109,7 @@ func deploy(ctx context.Context, n *narrator, box *sandbox.Sandbox, root string,
 	}
 	work := box.Workdir(dir, map[string]string{
 		"package_dir": packages, "architecture": architecture,
-		"slack_workspace_id": slack.Workspace,
+		"slack_workspace_id": slack.Workspace, "rules": rules,
 	})
 	n.say("terraform apply environments/sandbox. An Aurora cluster and its instance take\n" +
 		"a minute, since the AWS provider waits 30 seconds for each, wherever it is.")
