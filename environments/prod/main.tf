@@ -27,10 +27,10 @@ locals {
   }
 
   # What people are told to connect with.
-  connect = coalesce(var.connect, join(" ", [
-    "host=${local.database.host}", "port=${local.database.port}",
-    "dbname=${local.database.database}", "sslmode=${local.database.sslmode}",
-  ]))
+  connect = coalesce(var.connect, format(
+    "host=%v port=%v dbname=%v sslmode=%v", local.database.host,
+    local.database.port, local.database.database, local.database.sslmode
+  ))
 
   # What a database of yours cannot do without. The original's placeholders
   # count as missing.

@@ -5,10 +5,10 @@ locals {
   name = "sym-${var.runtime_name}"
 
   # What people are told to connect with.
-  connect = coalesce(var.connect, join(" ", [
-    "host=${module.db.host}", "port=${module.db.port}",
-    "dbname=${module.db.database}", "sslmode=verify-full",
-  ]))
+  connect = coalesce(var.connect, format(
+    "host=%v port=%v dbname=%v sslmode=verify-full", module.db.host,
+    module.db.port, module.db.database
+  ))
 }
 
 module "sym_runtime" {

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"strings"
-	"time"
 
 	"sym-postgres-quickstart/test/sandbox"
 	"sym-postgres-quickstart/test/sandbox/front"
@@ -55,5 +54,3 @@ func short(arn string) string {
 	}
 	return parts[len(parts)-1]
 }
-
-func clock(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }
