@@ -30,7 +30,8 @@ type Call struct {
 // AppError is what Slack says of an app that does not answer as it should.
 type AppError struct {
 	// Code is Slack's: operation_timeout, http_client_error, http_service_error,
-	// dispatch_failed, or invalid_command_response.
+	// dispatch_failed, or invalid_command_response. An answer to a modal that Slack
+	// could not follow is an invalid_response; Slack has no name for it.
 	Code   string
 	Status int    // zero if there was no answer
 	Answer string // what the app answered
@@ -160,7 +161,7 @@ func (s *Server) send(ctx context.Context, c *Call) ([]byte, error) {
 	}()
 	if c.URL == "" {
 		return nil, &AppError{Code: "dispatch_failed",
-			Cause: errors.New("Slack has not been told where the app is; see Connect")}
+			Cause: errors.New("nobody has said where the app is; see Connect")}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.replyWithin)
 	defer cancel()
@@ -194,7 +195,7 @@ func (s *Server) send(ctx context.Context, c *Call) ([]byte, error) {
 	}
 }
 
-// Calls are the calls to the app so far, the latest last.
+// Calls are the calls to the app that are over, the latest last.
 func (s *Server) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()

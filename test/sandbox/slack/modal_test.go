@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,6 +115,20 @@ func TestWhatAnAppAnswersToAModal(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, top.ID, a.Modal(Alice).ID)
 	assert.Equal(t, "Third", a.Modal(Alice).Title)
+	for _, wanted := range []string{"", "push_limit_reached"} {
+		s := a.Server
+		s.mu.Lock()
+		trigger := s.trigger(Alice)
+		s.mu.Unlock()
+		_, err = a.api.PushViewContext(t.Context(), trigger, form("Pushed"))
+		if wanted == "" {
+			require.NoError(t, err)
+			assert.Equal(t, "Pushed", a.Modal(Alice).Title)
+			continue
+		}
+		refused(t, err, wanted)
+	}
+	require.NoError(t, a.As(Alice).Dismiss(t.Context(), *a.Modal(Alice)))
 	answer = nil
 	_, err = submit(top)
 	require.NoError(t, err)
@@ -209,9 +224,11 @@ func TestWaiting(t *testing.T) {
 	_, err = a.WaitWhisper(soon(t), Alice, Says("psst two"))
 	require.NoError(t, err)
 	a.opens(t, form("Ask"))
-	go func() { _, _ = a.As(Alice).Command(t.Context(), "/sym req") }()
+	var given sync.WaitGroup
+	given.Go(func() { _, _ = a.As(Alice).Command(t.Context(), "/sym req") })
 	_, err = a.WaitModal(soon(t), Alice, func(v View) bool { return v.Title == "Ask" })
 	require.NoError(t, err)
+	given.Wait()
 
 	over, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -69,7 +69,9 @@ func (a *app) requests(t *testing.T) {
 // asked is a request as its channel sees it.
 func asked(reason, approver string) []slackapi.MsgOption {
 	bold := &slackapi.RichTextSectionTextStyle{Bold: true}
-	text := func(words string, style *slackapi.RichTextSectionTextStyle) slackapi.RichTextSectionElement {
+	text := func(
+		words string, style *slackapi.RichTextSectionTextStyle,
+	) slackapi.RichTextSectionElement {
 		return slackapi.NewRichTextSectionTextElement(words, style)
 	}
 	fallback := "tomorrow"
