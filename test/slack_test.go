@@ -112,7 +112,7 @@ func inSlack(t *testing.T, w *world) {
 
 	// All of it stays in one message, up to the end.
 	e.told(t, "Ended")
-	ended := w.message(t, slack.Requests, e.Email, "Ended at")
+	ended := w.message(t, slack.Requests, e.Email, "Ended")
 	require.Equal(t, m.TS, ended.TS)
 	require.Empty(t, ended.Buttons())
 	e.cannotRead(t, session)
@@ -150,6 +150,6 @@ func revokedInSlack(t *testing.T, w *world) {
 	require.NoError(t, w.box.Slack.As(e.Email).Click(t.Context(), active, revokeButton))
 	e.told(t, "Ended", "revoked it")
 	e.cannotRead(t, session)
-	_, again := w.message(t, slack.Requests, e.Email, "Ended at").Button(revokeButton)
+	_, again := w.message(t, slack.Requests, e.Email, "Ended").Button(revokeButton)
 	require.False(t, again)
 }

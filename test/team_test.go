@@ -45,7 +45,7 @@ func (p prodTeam) accessEndsWithoutSlack(t *testing.T) {
 	require.Empty(t, p.box.Slack.Messages(slack.Requests))
 
 	p.box.Slack.Down(false)
-	p.message(t, slack.Requests, r.ID, "Ended at")
+	p.message(t, slack.Requests, r.ID, "Ended")
 
 	client := s3.NewFromConfig(p.box.Config(p.box.Admin), func(o *s3.Options) { o.UsePathStyle = true })
 	var keys []string

@@ -31,7 +31,7 @@ func TestWhatTheRequesterIsTold(t *testing.T) {
 	require.NoError(t, err)
 	m := next()
 	assert.Equal(t, "Approved: readonly in the flow postgres is being granted to you\n"+
-		"• bob@example.com approved it at 2026-03-03 14:00 UTC, by the rule approver "+
+		"• bob@example.com approved it 2026-03-03 14:00 UTC, by the rule approver "+
 		"(bob@example.com is an approver): “For today”\nRequest request-1", shown(t, m.Blocks))
 
 	w.move(t, r.ID, request.Active)
@@ -76,7 +76,7 @@ func TestWhatElseTheRequesterIsTold(t *testing.T) {
 		r := w.submit(t)
 		_, err := w.service.Deny(t.Context(), carol, r.ID, "")
 		require.NoError(t, err)
-		assert.Equal(t, "Denied: readonly in the flow postgres\n• carol@example.com denied it at "+
+		assert.Equal(t, "Denied: readonly in the flow postgres\n• carol@example.com denied it "+
 			"2026-03-03 14:00 UTC, by the rule approver\nRequest request-1", last(t, w, r.ID))
 	})
 	t.Run("expired", func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestWhatElseTheRequesterIsTold(t *testing.T) {
 		_, err := w.service.Revoke(t.Context(), bob, r.ID, "It is enough")
 		require.NoError(t, err)
 		w.move(t, r.ID, request.Done)
-		assert.Contains(t, last(t, w, r.ID), "• bob@example.com revoked it at 2026-03-03 14:00 UTC, "+
+		assert.Contains(t, last(t, w, r.ID), "• bob@example.com revoked it 2026-03-03 14:00 UTC, "+
 			"by the rule approver: “It is enough”")
 	})
 	t.Run("told of all of it late", func(t *testing.T) {

@@ -159,7 +159,7 @@ func TestDenyingWithAReason(t *testing.T) {
 	assert.Equal(t, request.Denied, got.State)
 	assert.Equal(t, "Ask for less, and say why", got.Decision.Reason)
 	w.deliver(t, r.ID)
-	assert.Equal(t, []string{"Denied: readonly in the flow postgres\n• bob@example.com denied it at " +
+	assert.Equal(t, []string{"Denied: readonly in the flow postgres\n• bob@example.com denied it " +
 		"2026-03-03 14:00 UTC, by the rule approver\nAsk for less, and say why\nRequest request-1"},
 		w.api.told(t, aliceID))
 	assert.Empty(t, w.api.whispered(t, bobID), "twice is once")

@@ -121,7 +121,7 @@ func stateLine(r request.Request) line {
 	case request.Revoking:
 		return line{bold("Ending"), words(": the role is being taken away")}
 	default:
-		l := line{bold("Ended"), words(" at "), moment(r.DoneAt)}
+		l := line{bold("Ended"), words(" "), moment(r.DoneAt)}
 		if r.Revocation == nil || r.Revocation.Rule == request.RuleExpiry {
 			return append(l, words(": the time is over"))
 		}
@@ -191,7 +191,7 @@ func deed(a request.Act, did string) line {
 	case request.ByWorkflow:
 		by = "The workflow"
 	}
-	l := line{words("• %s %s at ", by, did), moment(a.At)}
+	l := line{words("• %s %s ", by, did), moment(a.At)}
 	if a.Rule != "" {
 		l = append(l, words(", by the rule "), code(a.Rule))
 	}
@@ -269,7 +269,7 @@ func reviewReminder(r request.Request) message {
 			r.Target.RoleName),
 		blocks: []slackapi.Block{
 			rich(lines(line{bold("Not reviewed yet: "), words("%s broke the glass for ",
-				r.Requester), code(r.Target.RoleName), words(" at "), moment(r.CreatedAt),
+				r.Requester), code(r.Target.RoleName), words(" "), moment(r.CreatedAt),
 				words(". Somebody who may approve it has to look at what it was used for.")})),
 			slackapi.NewActionBlock("actions",
 				button(reviewButton, r.ID, "Review", slackapi.StylePrimary)),

@@ -79,7 +79,7 @@ func TestTheMessageFollowsTheRequest(t *testing.T) {
 	require.NoError(t, err)
 	text = look()
 	assert.Contains(t, text, "Approved: the role is being granted")
-	assert.Contains(t, text, "• bob@example.com approved it at 2026-03-03 14:00 UTC, by the rule "+
+	assert.Contains(t, text, "• bob@example.com approved it 2026-03-03 14:00 UTC, by the rule "+
 		"approver")
 
 	w.move(t, r.ID, request.Active)
@@ -93,8 +93,8 @@ func TestTheMessageFollowsTheRequest(t *testing.T) {
 	assert.Contains(t, look(), "Ending: the role is being taken away")
 	w.move(t, r.ID, request.Done)
 	text = look()
-	assert.Contains(t, text, "Ended at 2026-03-03 14:10 UTC: revoked before its time")
-	assert.Contains(t, text, "• bob@example.com revoked it at 2026-03-03 14:10 UTC, by the rule "+
+	assert.Contains(t, text, "Ended 2026-03-03 14:10 UTC: revoked before its time")
+	assert.Contains(t, text, "• bob@example.com revoked it 2026-03-03 14:10 UTC, by the rule "+
 		"approver: “not any more”")
 	assert.Contains(t, text, "bob@example.com approved it")
 }
@@ -108,12 +108,12 @@ func TestOtherEndsOfTheMessage(t *testing.T) {
 		{"denied", func(t *testing.T, w *world, id string) {
 			_, err := w.service.Deny(t.Context(), bob, id, "Ask for less")
 			require.NoError(t, err)
-		}, "Denied\n• bob@example.com denied it at 2026-03-03 14:00 UTC, by the rule approver: " +
+		}, "Denied\n• bob@example.com denied it 2026-03-03 14:00 UTC, by the rule approver: " +
 			"“Ask for less”"},
 		{"withdrawn", func(t *testing.T, w *world, id string) {
 			_, err := w.service.Deny(t.Context(), alice, id, "")
 			require.NoError(t, err)
-		}, "Withdrawn\n• alice@example.com withdrew it at"},
+		}, "Withdrawn\n• alice@example.com withdrew it"},
 		{"expired", func(t *testing.T, w *world, id string) { w.move(t, id, request.Expired) },
 			"Expired: Nobody decided in the time that the flow gives."},
 		{"failed", func(t *testing.T, w *world, id string) {
@@ -121,7 +121,7 @@ func TestOtherEndsOfTheMessage(t *testing.T) {
 		}, "Failed: The role was refused."},
 		{"over", func(t *testing.T, w *world, id string) {
 			w.move(t, id, request.Approved, request.Active, request.Revoking, request.Done)
-		}, "Ended at 2026-03-03 14:00 UTC: the time is over"},
+		}, "Ended 2026-03-03 14:00 UTC: the time is over"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -153,7 +153,7 @@ func TestSeveralApprovalsAreCounted(t *testing.T) {
 	w.deliver(t, r.ID)
 	text := shown(t, w.message(t).Blocks)
 	assert.Contains(t, text, "• bob@example.com approved it")
-	assert.Contains(t, text, "• carol@example.com approved it at 2026-03-03 14:00 UTC, by the rule "+
+	assert.Contains(t, text, "• carol@example.com approved it 2026-03-03 14:00 UTC, by the rule "+
 		"approver (carol@example.com is an approver): “fine”")
 }
 
@@ -167,7 +167,7 @@ func TestTheRuleThatMatchedIsInTheMessage(t *testing.T) {
 	require.Equal(t, request.Approved, r.State)
 	w.deliver(t, r.ID)
 	for _, text := range []string{shown(t, w.message(t).Blocks), w.api.told(t, aliceID)[0]} {
-		assert.Contains(t, text, "• The rules approved it at 2026-03-03 14:00 UTC, by the rule "+
+		assert.Contains(t, text, "• The rules approved it 2026-03-03 14:00 UTC, by the rule "+
 			`approve_at_once "short" (request.duration <= duration("30m") is true, where `+
 			"request.duration = 30m0s)")
 	}
@@ -260,7 +260,7 @@ func TestBrokenGlassIsLoudAndReviewed(t *testing.T) {
 	w.work(t)
 	w.deliver(t, r.ID)
 	text = shown(t, w.api.to(channel)[0].Blocks)
-	assert.Contains(t, text, "• bob@example.com reviewed it at 2026-03-04 14:00 UTC, by the rule "+
+	assert.Contains(t, text, "• bob@example.com reviewed it 2026-03-04 14:00 UTC, by the rule "+
 		"approver: “Only order 4711 was read”")
 	assert.Empty(t, buttonsIn(t, w.api.to(channel)[0].Blocks))
 

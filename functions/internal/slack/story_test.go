@@ -143,7 +143,7 @@ func TestAStoryInSlack(t *testing.T) {
 	w.work(t)
 	w.move(t, r.ID, request.Done)
 	w.deliver(t, r.ID)
-	assert.Contains(t, slack.Messages(standin.Requests)[0].Shown, "Ended at")
+	assert.Contains(t, slack.Messages(standin.Requests)[0].Shown, "Ended")
 	assert.Empty(t, slack.Messages(standin.Requests)[0].Buttons())
 
 	// In an emergency she breaks the glass, and Bob looks at it afterwards.

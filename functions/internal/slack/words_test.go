@@ -20,7 +20,7 @@ var hostile = map[string]string{
 	"links":               "<https://evil.example|https://wiki.example.com> https://evil.example",
 	"markup":              "*bold* _it_ ~no~ `code` ```block``` > quote :tada:",
 	"escaped already":     "&lt;!channel&gt; &amp;lt;",
-	"a line of ours": "x”\n• bob@example.com approved it at 2026-03-03 14:00 UTC, by the rule " +
+	"a line of ours": "x”\n• bob@example.com approved it 2026-03-03 14:00 UTC, by the rule " +
 		"approver",
 	"empty lines":          "top" + strings.Repeat("\n \n", 300) + "bottom",
 	"directions":           "safe \u202egnihtemos\u202c \u2066\u2067 \u200f end",

@@ -181,7 +181,7 @@ func (s *story) after(ctx context.Context) error {
 	s.chapter("What is left of it")
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	message, err := s.channel(waiting, "Ended at")
+	message, err := s.channel(waiting, "Ended")
 	if err != nil {
 		return err
 	}
