@@ -151,6 +151,12 @@ resource "aws_iam_role_policy" "runtime" {
   })
 }
 
+locals {
+  # Lambda gives processor time by memory. A cold start has to make five
+  # connections and answer Slack within three seconds.
+  memory_mb = 1024
+}
+
 resource "aws_lambda_function" "runtime" {
   function_name = local.function_name
   description   = "Takes requests and decisions, and walks the role chain."
@@ -159,7 +165,7 @@ resource "aws_lambda_function" "runtime" {
   architectures    = [var.architecture]
   filename         = var.package
   handler          = "bootstrap"
-  memory_size      = 256
+  memory_size      = local.memory_mb
   runtime          = "provided.al2023"
   source_code_hash = filebase64sha256(var.package)
 

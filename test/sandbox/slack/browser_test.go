@@ -38,6 +38,7 @@ func browse(t *testing.T, address string) tab {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(browser), chromedp.WindowSize(1280, 860),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.UserDataDir(t.TempDir()),
+		chromedp.Env("TMPDIR="+t.TempDir()),    // it leaves its folders there
 		chromedp.WSURLReadTimeout(time.Minute)) // beside other suites it starts slowly
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium refuses it to root
