@@ -61,7 +61,7 @@ func inTerminal(t *testing.T, w *world) {
 	bob := w.approver(t)
 
 	out, stderr, code := w.sym(t, e.Person, "request", "readonly", "--duration", "6s",
-		"--reason", "Order 3 was charged twice", "--json")
+		"--flow", w.deployment.Flow, "--reason", "Order 3 was charged twice", "--json")
 	require.Zero(t, code, stderr)
 	var r sandbox.Request
 	require.NoError(t, json.Unmarshal([]byte(out), &r), out)

@@ -77,8 +77,8 @@ func requireRulesRefused(t *testing.T, ctx context.Context, options *terraform.O
 	}
 	_, err = terraform.PlanContextE(t, ctx, broken)
 	require.ErrorContains(t, err, "The rules of the flow postgres cannot be used")
-	require.ErrorContains(t, err, "postgres-readwrite, request_when, line 1 column 8")
-	require.ErrorContains(t, err, `postgres-readonly, deny "odd"`)
+	require.ErrorContains(t, err, "postgres-readwrite, request_when, line 1 column 1")
+	require.ErrorContains(t, err, `postgres-readonly, deny "odd".when, line 1 column 5`)
 }
 
 // newBox starts a sandbox for a test, builds the functions into it, and

@@ -216,11 +216,11 @@ func TestRefusals(t *testing.T) {
 		"user of another case":   {"unknown_user", []string{user, "CAROL@"}},
 		"user with quotes":       {"unknown_user", []string{user, `o'brien\"@`}},
 		"user with spaces":       {"unknown_user", []string{user, "al ice@"}},
-		"user in other letters":  {"unknown_user", []string{user, "аlice@"}}, // The first is Cyrillic.
+		"user in other letters":  {"malformed_event", []string{user, "аlice@"}}, // The first is Cyrillic.
 		"user with SQL in it":    {"unknown_user", []string{user, "a; DROP ROLE alice; @"}},
 		"user name too long":     {"invalid_name", []string{user, long + "@"}},
-		"user name long in é":    {"invalid_name", []string{user, strings.Repeat("é", 32) + "@"}},
-		"user name with a NUL":   {"invalid_name", []string{user, `ali\u0000ce@`}},
+		"user name long in é":    {"malformed_event", []string{user, strings.Repeat("é", 32) + "@"}},
+		"user name with a NUL":   {"malformed_event", []string{user, `ali\u0000ce@`}},
 		"user is the broker":     {"user_refused", []string{user, "sym-broker@"}},
 		"user is the master":     {"user_refused", []string{user, "postgres@"}},
 		"user administers RDS":   {"user_refused", []string{user, "rdsadmin@"}},

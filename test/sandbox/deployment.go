@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -59,6 +60,9 @@ func ReadDeployment(outputs []byte) (Deployment, error) {
 		"database":                   &d.Database,
 	} {
 		output, ok := values[name]
+		if !ok && strings.HasPrefix(name, "slack_") {
+			continue // the environment is without Slack, and Terraform prints no null
+		}
 		if !ok {
 			return d, fmt.Errorf("the environment has no output %q", name)
 		}

@@ -83,11 +83,13 @@ func start(f Function, key, code, logFile string, logs func(Function, string, st
 	if err != nil {
 		return fail(err)
 	}
-	command := exec.Command(filepath.Join(code, "bootstrap"))
-	command.Dir = code
-	command.Env = i.environment(listener.Addr().String(), code)
-	command.Stdout, command.Stderr = in, in
-	i.process, err = process.Start(command, syscall.SIGKILL)
+	i.process, err = execute(func() *exec.Cmd {
+		command := exec.Command(filepath.Join(code, "bootstrap"))
+		command.Dir = code
+		command.Env = i.environment(listener.Addr().String(), code)
+		command.Stdout, command.Stderr = in, in
+		return command
+	})
 	_ = in.Close()
 	if err != nil {
 		_ = out.Close()
@@ -96,6 +98,19 @@ func start(f Function, key, code, logFile string, logs func(Function, string, st
 	}
 	go i.copyLog(out)
 	return i, nil
+}
+
+// execute starts a program that was written a moment ago. A process that was forked in that moment
+// has the file open for writing until it becomes another program, and for so long nobody can
+// execute it (https://go.dev/issue/22315).
+func execute(command func() *exec.Cmd) (*process.Process, error) {
+	for wait := time.Millisecond; ; wait *= 2 {
+		p, err := process.Start(command(), syscall.SIGKILL)
+		if !errors.Is(err, syscall.ETXTBSY) || wait > time.Second {
+			return p, err
+		}
+		time.Sleep(wait)
+	}
 }
 
 // environment is the process's whole environment: Lambda's reserved variables
