@@ -102,16 +102,19 @@ locals {
       backup_after_seconds = set.backup_after_seconds
       backup_approvers     = local._people[name].backup_approvers
       # Nobody can break a glass that is nobody's.
-      break_glass = length(local._named[name]["break_glass.people"]) == 0 ? null : {
-        max_duration_seconds = try(
-          tonumber(coalesce(set.break_glass.max_duration_seconds)), 0
-        )
-        people = local._people[name]["break_glass.people"]
-        when   = try(coalesce(set.break_glass.when), "")
-      }
+      break_glass = (
+        length(local._named[name]["break_glass.people"]) == 0 ? null : {
+          # Left out, it is null or not there at all.
+          max_duration_seconds = try(
+            coalesce(set.break_glass.max_duration_seconds), 0
+          )
+          people = local._people[name]["break_glass.people"]
+          when   = try(coalesce(tostring(set.break_glass.when)), "")
+        }
+      )
       deny = [
         for rule in local._listed[name].deny : {
-          message = try(coalesce(rule.message), "")
+          message = try(coalesce(tostring(rule.message)), "")
           name    = tostring(rule.name)
           when    = tostring(rule.when)
         }

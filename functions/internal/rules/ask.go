@@ -176,7 +176,8 @@ func (r *Rules) MayBreakGlass(ctx context.Context, in Input) (Match, bool) {
 	}
 	longest := time.Duration(glass.MaxDurationSeconds) * time.Second
 	if longest > 0 && in.Duration > longest {
-		m.Because = fmt.Sprintf("it is for %s at most, not for %s", longest, in.Duration)
+		m.Because = fmt.Sprintf("it is for %s at most, not for %s", span(longest),
+			span(in.Duration))
 		return m, false
 	}
 	m.Because = in.Requester.Email + " is one of those who may"

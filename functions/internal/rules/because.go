@@ -45,8 +45,10 @@ func show(value any) string {
 		return "[" + strings.Join(shown, ", ") + "]"
 	case time.Time:
 		return v.Format(time.RFC3339)
+	case time.Duration:
+		return span(v)
 	default:
-		return fmt.Sprint(v) // 10m0s, true
+		return fmt.Sprint(v) // true
 	}
 }
 
@@ -67,4 +69,16 @@ func enumerate(items []string, last string) string {
 		return items[0]
 	}
 	return strings.Join(items[:len(items)-1], ", ") + " " + last + " " + items[len(items)-1]
+}
+
+// span writes a duration as a condition would, less the parts that are zero: 1h30m.
+func span(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }

@@ -9,29 +9,18 @@ import (
 // Summary says in one sentence who approves, how many of them, and what needs no approval.
 func (r *Rules) Summary() string {
 	d := r.document
-	var parts []string
-	switch {
-	case len(d.Approvers) == 0:
-		parts = append(parts, "Whoever asks approves it themselves")
-	case d.Approvals == 1 && len(d.Approvers) == 1:
-		parts = append(parts, d.Approvers[0]+" approves it")
-	case d.Approvals == 1:
-		parts = append(parts, "One of "+some(d.Approvers)+" approves it")
-	case len(d.Approvers) == 1:
-		parts = append(parts, fmt.Sprintf("%s and the back-up approvers approve it, %d of them",
-			d.Approvers[0], d.Approvals))
-	default:
-		parts = append(parts, fmt.Sprintf("%d of %s approve it", d.Approvals, some(d.Approvers)))
-	}
+	first := d.whoApproves()
 	if len(d.Approvers) > 0 && d.AllowSelfApproval {
-		parts = append(parts, "their own requests too")
+		first += ", their own requests too"
 	}
 	if d.ApproveWhen != "" {
-		parts = append(parts, "if "+oneLine(d.ApproveWhen))
+		first += ", if " + oneLine(d.ApproveWhen)
 	}
+	parts := []string{first}
 	if len(d.BackupApprovers) > 0 {
 		after := time.Duration(d.BackupAfterSeconds) * time.Second
-		parts = append(parts, fmt.Sprintf("after %s also %s", after, some(d.BackupApprovers)))
+		parts = append(parts, fmt.Sprintf("after %s also %s", span(after),
+			people(d.BackupApprovers, "or")))
 	}
 	if len(d.ApproveAtOnce) > 0 {
 		names := make([]string, len(d.ApproveAtOnce))
@@ -41,20 +30,47 @@ func (r *Rules) Summary() string {
 		parts = append(parts, "at once by rule "+enumerate(names, "or"))
 	}
 	if d.BreakGlass != nil {
-		parts = append(parts, some(d.BreakGlass.People)+" may break the glass")
+		parts = append(parts, people(d.BreakGlass.People, "or")+" may break the glass")
 	}
 	return strings.Join(parts, "; ") + "."
+}
+
+// whoApproves says whose approval is needed, and of how many.
+func (d Document) whoApproves() string {
+	others := len(d.BackupApprovers) > 0
+	switch who := d.Approvers; {
+	case len(who) == 0:
+		return "Whoever asks approves it themselves"
+	case d.Approvals == 1 && len(who) == 1:
+		return who[0] + " approves it"
+	case d.Approvals == 1:
+		return "One of " + people(who, "or") + " approves it"
+	case d.Approvals < len(who):
+		return fmt.Sprintf("%d of %s approve it", d.Approvals, people(who, "and"))
+	case others && len(who) <= shownPeople:
+		// Not these alone can be so many.
+		names := append(append([]string{}, who...), "the back-up approvers")
+		return fmt.Sprintf("%d of %s approve it", d.Approvals, enumerate(names, "and"))
+	case others:
+		return fmt.Sprintf("%d of %s, or of the back-up approvers, approve it", d.Approvals,
+			people(who, "and"))
+	case len(who) == 2:
+		return people(who, "and") + " both approve it"
+	default:
+		return people(who, "and") + " all approve it"
+	}
 }
 
 // shownPeople is how many people a sentence names.
 const shownPeople = 6
 
-func some(people []string) string {
-	if len(people) <= shownPeople {
-		return enumerate(people, "or")
+// people names some, and counts the others.
+func people(all []string, last string) string {
+	if len(all) <= shownPeople {
+		return enumerate(all, last)
 	}
-	return fmt.Sprintf("%s or %d others", strings.Join(people[:shownPeople-1], ", "),
-		len(people)-shownPeople+1)
+	return fmt.Sprintf("%s %s %d others", strings.Join(all[:shownPeople-1], ", "), last,
+		len(all)-shownPeople+1)
 }
 
 func oneLine(expression string) string {

@@ -13,7 +13,7 @@ func TestSummary(t *testing.T) {
 	type change = func(*rules.Document)
 	tests := map[string]change{
 		"ann@example.com approves it.": func(*rules.Document) {},
-		"ann@example.com approves it; their own requests too.": func(d *rules.Document) {
+		"ann@example.com approves it, their own requests too.": func(d *rules.Document) {
 			d.AllowSelfApproval = true
 		},
 		"Whoever asks approves it themselves.": func(d *rules.Document) {
@@ -22,14 +22,30 @@ func TestSummary(t *testing.T) {
 		"One of ann@example.com or ben@example.com approves it.": func(d *rules.Document) {
 			d.Approvers = []string{ann, ben}
 		},
-		"2 of ann@example.com, ben@example.com or cem@example.com approve it.": func(d *rules.Document) {
+		"2 of ann@example.com, ben@example.com and cem@example.com approve it.": func(d *rules.Document) {
 			d.Approvers, d.Approvals = []string{ann, ben, cem}, 2
 		},
-		"ann@example.com and the back-up approvers approve it, 2 of them; after 15m0s also " +
+		"ann@example.com and ben@example.com both approve it.": func(d *rules.Document) {
+			d.Approvers, d.Approvals = []string{ann, ben}, 2
+		},
+		"ann@example.com, ben@example.com and cem@example.com all approve it.": func(d *rules.Document) {
+			d.Approvers, d.Approvals = []string{ann, ben, cem}, 3
+		},
+		"ann@example.com approves it; after 1h30m also ben@example.com.": func(d *rules.Document) {
+			d.BackupApprovers, d.BackupAfterSeconds = []string{ben}, 5400
+			d.ApprovalTimeoutSeconds = 7200
+		},
+		"2 of ann@example.com and the back-up approvers approve it; after 15m also " +
 			"ben@example.com.": func(d *rules.Document) {
 			d.Approvals, d.BackupApprovers, d.BackupAfterSeconds = 2, []string{ben}, 900
 		},
-		"ann@example.com approves it; if approver.email != requester.email.": func(d *rules.Document) {
+		"2 of ann@example.com, ben@example.com and the back-up approvers approve it; after 1h also " +
+			"cem@example.com.": func(d *rules.Document) {
+			d.Approvers, d.Approvals = []string{ann, ben}, 2
+			d.BackupApprovers, d.BackupAfterSeconds = []string{cem}, 3600
+			d.ApprovalTimeoutSeconds = 7200
+		},
+		"ann@example.com approves it, if approver.email != requester.email.": func(d *rules.Document) {
 			d.ApproveWhen = "approver.email\n  != requester.email\n"
 		},
 		`ann@example.com approves it; at once by rule "a" or "b"; ben@example.com may break the ` +

@@ -67,9 +67,11 @@ run "what_is_said_of_a_target_goes_before_what_is_said_of_all" {
         approvers                = ["bea@example.com", "bob@example.com"]
         backup_after_seconds     = 300
         backup_approvers         = ["cat@example.com"]
-        break_glass              = { people = ["dan@example.com"], when = "true" }
-        request_when             = "request.reason != ''"
-        requesters               = ["eve@example.com"]
+        break_glass = {
+          people = ["dan@example.com"], when = "true"
+        }
+        request_when = "request.reason != ''"
+        requesters   = ["eve@example.com"]
       }
       readwrite = {
         allow_self_approval      = false
@@ -326,9 +328,11 @@ run "what_the_runtime_is_asked" {
       step         = "check_rules"
       code_version = var.runtime.code_version
       flow         = "postgres"
-      groups       = { empty = [], leads = ["lea@example.com", "lou@example.com"] }
-      roles        = ["read_only", "readwrite"]
-      targets      = output.rules
+      groups = {
+        empty = [], leads = ["lea@example.com", "lou@example.com"]
+      }
+      roles   = ["read_only", "readwrite"]
+      targets = output.rules
     })
     error_message = "The Runtime is asked about something else."
   }
