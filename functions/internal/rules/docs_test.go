@@ -160,6 +160,27 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestCheckIsPutOff plans with a function whose code is about to change: it is asked in the apply.
+// What Terraform sees by itself is refused all the same.
+func TestCheckIsPutOff(t *testing.T) {
+	t.Parallel()
+	runtime := newRuntime(t)
+	terraform := newTerraform(t, runtime)
+	write := func(rules string) {
+		text := module("flow", `targets = [{ role_name = "readonly" }]
+			rules = { readonly = { `+rules+` } }
+		`)
+		terraform.write("main.tf", "resource \"terraform_data\" \"code\" {}\n"+
+			strings.Replace(text, `"1"`, "terraform_data.code.id", 1))
+	}
+	write(`approvers = ["ann@example.com"], request_when = "nonsense"`)
+	terraform.plan()
+	assert.Empty(t, runtime.draft("flow").Flow, "the function of before is not asked")
+
+	write("approvers = []")
+	assert.Contains(t, terraform.refused(), "Nobody could approve a request")
+}
+
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // module is the flow's module with settings as the manual shows them, which are those of an
