@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,8 +26,10 @@ const manual = "../../../docs/rules.md"
 var (
 	common  = regexp.MustCompile("(?s)```hcl rules\n(.*?)```")
 	example = regexp.MustCompile("(?s)```hcl rules=([a-z-]+)\n(.*?)```(.*?)\n##")
-	refused = regexp.MustCompile("(?s)```hcl rules-refused\n(.*?)```\n+```text\n(.*?)\n```")
+	refused = regexp.MustCompile("(?s)```hcl rules-refused\n(.*?)```.*?```text\n(.*?)\n```")
 	row     = regexp.MustCompile(`(?m)^\|( \d{4}-.*)\|$`)
+	idioms  = regexp.MustCompile(`(?s)\| To say \| write \|\n(.*?)\n\n`)
+	record  = regexp.MustCompile("(?s)```json\n(.*?)```")
 )
 
 // TestManual plans every example of the manual in one configuration, has the real check judge
@@ -61,6 +64,56 @@ func TestManual(t *testing.T) {
 				s.play(t, strings.Split(r[1], "|"))
 			}
 		})
+	}
+
+	t.Run("a decision", func(t *testing.T) {
+		first := examples[0]
+		s := newStage(t, planned[first[1]], runtime.draft(first[1]))
+		s.play(t, strings.Split(row.FindStringSubmatch(first[3])[1], "|"))
+		s.requireShown(t, string(text))
+	})
+}
+
+// requireShown asserts that the manual shows the last record as people see it.
+func (s *stage) requireShown(t *testing.T, manual string) {
+	t.Helper()
+	r, err := s.store.Get(t.Context(), s.last)
+	require.NoError(t, err)
+	records, err := s.store.Records(t.Context(), s.last)
+	require.NoError(t, err)
+	last := records[len(records)-1]
+	flat := oneLine(strings.ReplaceAll(manual, "\n> ", " "))
+	assert.Contains(t, flat, "by the rule `"+last.Rule+"` ("+last.Because+")", "in Slack")
+	assert.Contains(t, flat, "approved "+last.Rule+" because "+last.Because, "in a terminal")
+
+	var audited struct {
+		At                                  time.Time
+		By, Action, From, To, Rule, Because string
+
+		Request struct{ Requester, Target, Role, Reason, Terms string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(record.FindStringSubmatch(manual)[1]), &audited))
+	assert.True(t, last.At.Equal(audited.At))
+	assert.Equal(t,
+		[]string{last.By, last.Action, string(last.From), string(last.To), last.Rule, last.Because},
+		[]string{audited.By, audited.Action, audited.From, audited.To, audited.Rule, audited.Because})
+	assert.Equal(t, []string{r.Requester, r.Target.Name, r.Target.RoleName, r.Reason, r.Terms},
+		[]string{audited.Request.Requester, audited.Request.Target, audited.Request.Role,
+			audited.Request.Reason, audited.Request.Terms})
+}
+
+// TestIdioms compiles what the manual says how to write.
+func TestIdioms(t *testing.T) {
+	text, err := os.ReadFile(manual)
+	require.NoError(t, err)
+	table := idioms.FindStringSubmatch(string(text))
+	require.NotNil(t, table)
+	rows := strings.Split(table[1], "\n")[1:]
+	require.NotEmpty(t, rows)
+	for _, line := range rows {
+		when := strings.Split(strings.ReplaceAll(line, `\|`, "\x00"), "|")[2]
+		when = strings.Trim(strings.ReplaceAll(when, "\x00", "|"), " `")
+		compile(t, func(d *rules.Document) { d.ApproveWhen = when })
 	}
 }
 

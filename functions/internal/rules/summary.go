@@ -27,7 +27,7 @@ func (r *Rules) Summary() string {
 		for i, rule := range d.ApproveAtOnce {
 			names[i] = fmt.Sprintf("%q", rule.Name)
 		}
-		parts = append(parts, "at once by rule "+enumerate(names, "or"))
+		parts = append(parts, "the rule "+enumerate(names, "or")+" approves it at once")
 	}
 	if d.BreakGlass != nil {
 		parts = append(parts, people(d.BreakGlass.People, "or")+" may break the glass")

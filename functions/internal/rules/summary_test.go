@@ -48,8 +48,8 @@ func TestSummary(t *testing.T) {
 		"ann@example.com approves it, if approver.email != requester.email.": func(d *rules.Document) {
 			d.ApproveWhen = "approver.email\n  != requester.email\n"
 		},
-		`ann@example.com approves it; at once by rule "a" or "b"; ben@example.com may break the ` +
-			`glass.`: func(d *rules.Document) {
+		`ann@example.com approves it; the rule "a" or "b" approves it at once; ben@example.com may ` +
+			`break the glass.`: func(d *rules.Document) {
 			d.ApproveAtOnce = []rules.Condition{{Name: "a", When: "true"}, {Name: "b", When: "true"}}
 			d.BreakGlass = &rules.BreakGlass{People: []string{ben}}
 		},
