@@ -68,9 +68,9 @@ variable "flow_name" {
 
 variable "flow_vars" {
   description = <<-EOT
-    `request_channel` is the Slack channel for requests, `approvers` a
-    comma-separated list of e-mail addresses: those who approve where the rules
-    name nobody else.
+    `request_channel` is the Slack channel for requests, with its # or, as a
+    private one, by its id; `approvers` a comma-separated list of e-mail
+    addresses: those who approve where the rules name nobody else.
   EOT
   type = object({
     approvers       = optional(string, "")
@@ -94,8 +94,14 @@ variable "flow_vars" {
   }
 
   validation {
-    condition     = try(startswith(var.flow_vars.request_channel, "#"), false)
-    error_message = "The flow_vars.request_channel starts with #."
+    # Slack has private channels by their id alone.
+    condition = can(regex(
+      "^(#[^\\s#@,]{1,80}|[CG][A-Z0-9]{2,32})$", var.flow_vars.request_channel
+    ))
+    error_message = <<-EOT
+      The flow_vars.request_channel is a Slack channel with its #, or the
+      channel's id.
+    EOT
   }
 }
 

@@ -268,6 +268,40 @@ run "everybody_approves_their_own" {
   }
 }
 
+run "a_private_channel" {
+  variables {
+    flow_vars = { request_channel = "C0123ABCD" }
+    rules     = { "*" = { approvers = ["ann@example.com"] } }
+  }
+
+  assert {
+    condition = jsondecode(
+      aws_ssm_parameter.flow.insecure_value
+    ).request_channel == "C0123ABCD"
+    error_message = "A private channel is named by its id."
+  }
+}
+
+run "a_channel_without_its_sign" {
+  command = plan
+
+  variables {
+    flow_vars = { approvers = "ann@example.com", request_channel = "access" }
+  }
+
+  expect_failures = [var.flow_vars]
+}
+
+run "a_channel_and_another" {
+  command = plan
+
+  variables {
+    flow_vars = { approvers = "ann@example.com", request_channel = "#a,#b" }
+  }
+
+  expect_failures = [var.flow_vars]
+}
+
 run "an_approver_who_is_no_address" {
   command = plan
 
