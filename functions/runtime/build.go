@@ -105,7 +105,9 @@ func build(ctx context.Context, getenv func(string) string) (*runtime, error) {
 	if err != nil {
 		return nil, fmt.Errorf("setting up Slack: %w", err)
 	}
-	reporter.Poster = chat.Poster
+	if s.slack.ErrorChannel != "" {
+		reporter.Poster = chat.Poster
+	}
 	courier.Sinks = append(courier.Sinks, chat.Sink)
 	r.slack, r.steps.Chat = chat.Handler, chat
 	return r, nil

@@ -32,6 +32,7 @@ type item struct {
 	Reason          string     `dynamodbav:"reason"`
 	Duration        int64      `dynamodbav:"duration_seconds"`
 	Extends         string     `dynamodbav:"extends,omitempty"`
+	Prolongs        bool       `dynamodbav:"prolongs,omitempty"`
 	BreakGlass      bool       `dynamodbav:"break_glass,omitempty"`
 	Terms           string     `dynamodbav:"terms,omitempty"`
 	Fingerprint     string     `dynamodbav:"fingerprint,omitempty"`
@@ -41,6 +42,7 @@ type item struct {
 	ApprovalTimeout int64      `dynamodbav:"approval_timeout_seconds"`
 	BackupAfter     int64      `dynamodbav:"backup_after_seconds,omitempty"`
 	BackupApprovers []string   `dynamodbav:"backup_approvers,omitempty"`
+	Approvers       []string   `dynamodbav:"approvers,omitempty"`
 	State           string     `dynamodbav:"state"`
 	Version         int        `dynamodbav:"version"`
 	CreatedAt       string     `dynamodbav:"created_at"`
@@ -129,6 +131,7 @@ func toItem(r request.Request) item {
 		Reason:          r.Reason,
 		Duration:        seconds(r.Duration),
 		Extends:         r.Extends,
+		Prolongs:        r.Prolongs,
 		BreakGlass:      r.BreakGlass,
 		Terms:           r.Terms,
 		Fingerprint:     r.Fingerprint,
@@ -138,6 +141,7 @@ func toItem(r request.Request) item {
 		ApprovalTimeout: seconds(r.ApprovalTimeout),
 		BackupAfter:     seconds(r.BackupAfter),
 		BackupApprovers: r.BackupApprovers,
+		Approvers:       r.Approvers,
 		State:           string(r.State),
 		Version:         r.Version,
 		CreatedAt:       text(r.CreatedAt),
@@ -215,6 +219,7 @@ func fromItem(attributes values) (request.Request, error) {
 		Reason:          stored.Reason,
 		Duration:        duration(stored.Duration),
 		Extends:         stored.Extends,
+		Prolongs:        stored.Prolongs,
 		BreakGlass:      stored.BreakGlass,
 		Terms:           stored.Terms,
 		Fingerprint:     stored.Fingerprint,
@@ -224,6 +229,7 @@ func fromItem(attributes values) (request.Request, error) {
 		ApprovalTimeout: duration(stored.ApprovalTimeout),
 		BackupAfter:     duration(stored.BackupAfter),
 		BackupApprovers: stored.BackupApprovers,
+		Approvers:       stored.Approvers,
 		State:           request.State(stored.State),
 		Version:         stored.Version,
 		CreatedAt:       p.time(stored.CreatedAt),

@@ -74,7 +74,8 @@ type Request struct {
 	Requester  string // an e-mail address, see [Email]
 	Reason     string
 	Duration   time.Duration // whole seconds
-	Extends    string        // the id of the request whose access this one prolongs
+	Extends    string        // the id of the request whose access this one was asked to prolong
+	Prolongs   bool          // asked for by who had the target already, extending it or not
 	BreakGlass bool          // asked for without waiting for anybody, to be reviewed afterwards
 	Terms      string        // the rules that applied when it was asked for, in a sentence
 	// Fingerprint is of what was asked for, where that came with an idempotency key.
@@ -86,6 +87,7 @@ type Request struct {
 	ApprovalTimeout time.Duration
 	BackupAfter     time.Duration // when back-up approvers are asked as well; zero for never
 	BackupApprovers []string      // as they were when it was asked for; e-mail addresses
+	Approvers       []string      // the same
 	State           State
 	Version         int // 1 after its creation, one more with every record
 	CreatedAt       time.Time

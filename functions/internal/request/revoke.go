@@ -14,10 +14,22 @@ func (s *Service) Revoke(ctx context.Context, person, id, reason string) (Reques
 	if err != nil {
 		return Request{}, err
 	}
-	r, err := s.get(ctx, id)
-	if err != nil {
-		return Request{}, err
+	for range races {
+		r, err := s.get(ctx, id)
+		if err != nil {
+			return Request{}, err
+		}
+		if r, err = s.revoke(ctx, person, r, reason); !errors.Is(err, ErrConflict) {
+			return r, err
+		}
 	}
+	return Request{}, errRaces
+}
+
+// revoke is one try of [Service.Revoke]; [ErrConflict] if somebody wrote a record in between.
+func (s *Service) revoke(ctx context.Context, person string, r Request, reason string) (
+	Request, error,
+) {
 	by := permission{rule: RuleRequester}
 	// The requester's right does not hang on the configuration being readable.
 	if person != r.Requester {
@@ -33,15 +45,13 @@ func (s *Service) Revoke(ctx context.Context, person, id, reason string) (Reques
 		err := s.Store.Apply(ctx, r.Change(Revoking, Act{
 			Action: ActionRevoke, By: person, At: s.now(), Reason: reason, Rule: by.rule,
 		}))
-		switch {
-		case err == nil:
-			s.Log.InfoContext(ctx, "request revoked", "request_id", id, "by", person,
-				"rule", by.rule)
-		case !errors.Is(err, ErrConflict): // what somebody else wrote is looked at below
+		if err != nil {
 			return Request{}, err
 		}
+		s.Log.InfoContext(ctx, "request revoked", "request_id", r.ID, "by", person,
+			"rule", by.rule)
 		// After the write, for the token; see deliver.
-		if r, err = s.get(ctx, id); err != nil {
+		if r, err = s.get(ctx, r.ID); err != nil {
 			return Request{}, err
 		}
 	}

@@ -16,7 +16,7 @@ type permission struct{ rule, because string }
 func (f Flow) input(r Request, now time.Time) rules.Input {
 	return rules.Input{
 		Flow: r.Flow, Target: r.Target.Name, Role: r.Target.RoleName, Reason: r.Reason,
-		Duration: r.Duration, Extension: r.Extends != "", BreakGlass: r.BreakGlass,
+		Duration: r.Duration, Extension: r.Prolongs, BreakGlass: r.BreakGlass,
 		Requester: f.person(r.Requester), Now: now,
 	}
 }
@@ -76,13 +76,13 @@ func (s *Service) mayDeny(ctx context.Context, f Flow, r Request, person string)
 	if person == r.Requester {
 		return permission{rule: RuleRequester}, nil
 	}
+	if f.listed(r, person) {
+		return permission{rule: RuleApprover}, nil
+	}
 	if _, err := s.rulesFor(ctx, f, r, person); err != nil {
 		return permission{}, err
 	}
-	if !f.listed(r, person) {
-		return permission{}, s.notAnApprover(f, r, person, "")
-	}
-	return permission{rule: RuleApprover}, nil
+	return permission{}, s.notAnApprover(f, r, person, "")
 }
 
 // mayRevoke returns the rule by which a person may end a request's access before its time.
@@ -99,13 +99,14 @@ func (s *Service) mayRevoke(f Flow, r Request, person string) (permission, error
 }
 
 // listed tells whether a person is an approver of the request's target, or a back-up of one.
+// Where there are no rules to say so it goes by those of when it was asked for: broken rules, or
+// a target that was taken away, must not keep anybody from ending access.
 func (f Flow) listed(r Request, person string) bool {
-	set := f.Rules(r.Target.Name)
-	if set == nil {
-		return false
+	approvers, backups := r.Approvers, r.BackupApprovers
+	if set := f.Rules(r.Target.Name); set != nil {
+		approvers, backups = set.Document().Approvers, set.Document().BackupApprovers
 	}
-	d := set.Document()
-	return slices.Contains(d.Approvers, person) || slices.Contains(d.BackupApprovers, person)
+	return slices.Contains(approvers, person) || slices.Contains(backups, person)
 }
 
 // rulesFor returns the rules of a request's target. Where the target is not there any more

@@ -1,6 +1,7 @@
 package request_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -178,10 +179,12 @@ func TestBrokenRules(t *testing.T) {
 	require.Len(t, *d.reported, 2)
 	assert.Contains(t, (*d.reported)[0].Do, "Repair the rules in Terraform")
 
-	_, err = d.Revoke(t.Context(), alice, active.ID, "")
-	assert.NoError(t, err)
-	_, err = d.Deny(t.Context(), alice, requested.ID, "")
-	assert.NoError(t, err, "the requester withdraws")
+	_, err = d.Revoke(t.Context(), mallo, active.ID, "")
+	assert.Equal(t, request.NotAllowedToRevoke, codeOf(err))
+	_, err = d.Revoke(t.Context(), bob, active.ID, "")
+	assert.NoError(t, err, "who could decide when it was asked for can end it")
+	_, err = d.Deny(t.Context(), carol, requested.ID, "")
+	assert.NoError(t, err, "and say no")
 }
 
 func TestBreakGlass(t *testing.T) {
@@ -283,6 +286,81 @@ func TestExtend(t *testing.T) {
 	assert.Equal(t, first.ID, same.ID)
 	_, err = d.Extend(t.Context(), alice, r.ID, request.Extension{Key: "k-2"})
 	assert.Equal(t, request.NotActive, codeOf(err))
+}
+
+// TestProlonging checks that nobody prolongs by asking anew what they cannot prolong.
+func TestProlonging(t *testing.T) {
+	d := newDesk(func(d *rules.Document) {
+		d.ApproveAtOnce = []rules.Condition{{
+			Name: "once", When: `!request.extension`,
+		}}
+	})
+	first, err := d.ask(t, alice)
+	require.NoError(t, err)
+	require.Equal(t, request.Approved, first.State)
+	for range 2 {
+		again, err := d.ask(t, alice)
+		require.NoError(t, err)
+		assert.Equal(t, request.Requested, again.State, "she is about to hold it, or does")
+		assert.True(t, again.Prolongs)
+		d.move(t, first.ID, request.Active)
+		first.ID = d.other(t, alice).ID
+	}
+	other, err := d.ask(t, alice, func(s *request.Submission) { s.Target = "readwrite" })
+	require.NoError(t, err)
+	assert.Equal(t, request.Approved, other.State, "another target is another matter")
+	d.store.Fail = func(operation string) error {
+		if operation == "overdue" {
+			return errors.New("no index")
+		}
+		return nil
+	}
+	_, err = d.ask(t, dave)
+	assert.ErrorContains(t, err, "no index", "what cannot be found out is not taken for a no")
+}
+
+// other is an approved request of the same person's that somebody has approved.
+func (d desk) other(t *testing.T, person string) request.Request {
+	t.Helper()
+	page, err := d.List(t.Context(), request.Query{
+		Requester: person, State: request.Requested, Limit: 1,
+	})
+	require.NoError(t, err)
+	require.Len(t, page.Requests, 1)
+	r, err := d.Approve(t.Context(), bob, page.Requests[0].ID, "")
+	require.NoError(t, err)
+	return r
+}
+
+// TestOnlyDenial checks that writing a denial down cannot become a grant.
+func TestOnlyDenial(t *testing.T) {
+	d := newDesk(func(d *rules.Document) {
+		d.ApproveAtOnce = []rules.Condition{{Name: "all", When: "true"}}
+		d.Deny = []rules.Denial{{
+			Name: "early", When: `now < timestamp("2026-03-03T15:00:00Z")`, Message: "Later.",
+		}}
+	})
+	only := func(s *request.Submission) { s.OnlyDenial = true }
+	_, err := d.ask(t, alice, only)
+	assert.Equal(t, request.DeniedByRule, codeOf(err))
+	d.clock.Advance(2 * time.Hour)
+	r, err := d.ask(t, alice, only)
+	require.NoError(t, err)
+	assert.Empty(t, r.ID)
+	page, err := d.List(t.Context(), request.Query{Limit: 5})
+	require.NoError(t, err)
+	assert.Len(t, page.Requests, 1)
+}
+
+// TestApprovedWithoutWorkflow checks that what may be granted by now is not called failed.
+func TestApprovedWithoutWorkflow(t *testing.T) {
+	d := newDesk(func(d *rules.Document) {
+		d.ApproveAtOnce = []rules.Condition{{Name: "all", When: "true"}}
+	})
+	d.workflows.SetErrors(errors.New("throttled"), nil)
+	_, err := d.ask(t, alice)
+	assert.Equal(t, request.WorkflowNotReached, codeOf(err))
+	assert.Equal(t, request.Approved, d.state(t, "request-1"))
 }
 
 func TestIdempotencyKey(t *testing.T) {

@@ -28,6 +28,10 @@ type Store interface {
 
 	// List reads requests, newest first.
 	List(context.Context, Query) (Page, error)
+
+	// Open reads open requests, and those whose review is due, by their deadline. They may have
+	// changed a moment ago.
+	Open(ctx context.Context, limit int) ([]Request, error)
 }
 
 // Query says which requests to list: those that fit everything that is given.
@@ -138,7 +142,7 @@ func (s *Service) flow(ctx context.Context, name string) (Flow, error) {
 }
 
 // flowOf reads the configuration that says who may decide about a request. Where the flow has
-// been removed nobody is an approver any more, and the requester keeps their own rights.
+// been removed nobody can approve any more; saying no and ending stay possible.
 func (s *Service) flowOf(ctx context.Context, r Request) (Flow, error) {
 	flow, err := s.flow(ctx, r.Flow)
 	var refusal *Error

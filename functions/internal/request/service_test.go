@@ -547,10 +547,37 @@ func TestRevoke(t *testing.T) {
 		r := d.submit(t)
 		d.move(t, r.ID, request.Approved, request.Active)
 		d.Flows = requesttest.Flows{}
-		_, err := d.Revoke(t.Context(), bob, r.ID, "")
+		_, err := d.Revoke(t.Context(), mallo, r.ID, "")
 		assert.Equal(t, request.NotAllowedToRevoke, codeOf(err))
 		_, err = d.Revoke(t.Context(), alice, r.ID, "")
 		assert.NoError(t, err)
+	})
+	t.Run("of an approver works without the flow", func(t *testing.T) {
+		d := newDesk()
+		r := d.submit(t)
+		d.move(t, r.ID, request.Approved, request.Active)
+		d.Flows = requesttest.Flows{}
+		_, err := d.Revoke(t.Context(), bob, r.ID, "")
+		assert.NoError(t, err, "who could decide when it was asked for can end it")
+	})
+	t.Run("is tried again where a record came in between", func(t *testing.T) {
+		d := newDesk()
+		r := d.submit(t)
+		d.move(t, r.ID, request.Approved, request.Active)
+		d.store.Fail = func(operation string) error {
+			if operation == "apply" {
+				d.store.Fail = nil
+				now, err := d.store.Get(t.Context(), r.ID)
+				require.NoError(t, err)
+				require.NoError(t, d.store.Apply(t.Context(), now.Note(request.Act{
+					Action: request.ActionReview, By: carol, At: d.clock.Now(),
+				})))
+			}
+			return nil
+		}
+		got, err := d.Revoke(t.Context(), bob, r.ID, "")
+		require.NoError(t, err)
+		assert.Equal(t, request.Revoking, got.State)
 	})
 }
 

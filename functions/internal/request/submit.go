@@ -3,6 +3,7 @@ package request
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -19,6 +20,10 @@ type Submission struct {
 	Reason     string
 	Duration   *time.Duration // nil for the target's default
 	BreakGlass bool
+
+	// OnlyDenial is for what a person has been told already that a rule denies: it is written
+	// down if one still does, and nothing happens if none does any more.
+	OnlyDenial bool
 
 	// Key makes the submission one, however often it is sent: the same person's second
 	// submission with the same key is the first one. Empty for none.
@@ -54,6 +59,9 @@ func (s *Service) Submit(ctx context.Context, person string, sub Submission) (Re
 	r, v, err := s.assess(ctx, person, sub)
 	if err != nil {
 		return Request{}, err
+	}
+	if sub.OnlyDenial && v.state != Denied {
+		return Request{}, nil
 	}
 	r.ID = id
 	changes := []Change{{Request: r, Record: Record{Sequence: 1, To: Requested, Act: Act{
@@ -113,7 +121,16 @@ func (s *Service) repeated(ctx context.Context, r Request, sub Submission, err e
 
 // neverStarted marks a request as failed whose workflow could not be started. Should it have
 // started after all, with only its answer lost, then it finds a failed request and ends.
+//
+// One that the rules have approved may be granted by now, if its workflow has started after all:
+// that is left to the workflow, or to the reconciliation.
 func (s *Service) neverStarted(ctx context.Context, r Request, cause error) error {
+	if r.State == Approved {
+		return failBecause(cause, WorkflowNotReached, "The request %s is approved by the rules, "+
+			"but it could not be found out whether its workflow has started. See in a moment "+
+			"whether it is active. If it is not, ask again: this one ends by itself soon after %s.",
+			r.ID, stamp(r.DecideBy()))
+	}
 	// The time for this call may be what has run out; the mark is worth a little more.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
@@ -164,6 +181,10 @@ func (s *Service) assess(ctx context.Context, person string, sub Submission) (
 	if err != nil {
 		return Request{}, verdict{}, err
 	}
+	prolongs, err := s.holds(ctx, person, flow.Name, target.Name)
+	if err != nil {
+		return Request{}, verdict{}, err
+	}
 	now := s.now()
 	r := Request{
 		Flow:            flow.Name,
@@ -172,6 +193,7 @@ func (s *Service) assess(ctx context.Context, person string, sub Submission) (
 		Reason:          reason,
 		Duration:        duration,
 		Extends:         sub.extends,
+		Prolongs:        prolongs,
 		BreakGlass:      sub.BreakGlass,
 		Terms:           set.Summary(),
 		Workflow:        flow.StateMachineARN,
@@ -180,6 +202,7 @@ func (s *Service) assess(ctx context.Context, person string, sub Submission) (
 		ApprovalTimeout: time.Duration(d.ApprovalTimeoutSeconds) * time.Second,
 		BackupAfter:     time.Duration(d.BackupAfterSeconds) * time.Second,
 		BackupApprovers: d.BackupApprovers,
+		Approvers:       d.Approvers,
 		ApprovalsNeeded: max(1, d.Approvals),
 		State:           Requested,
 		Version:         1,
@@ -197,6 +220,22 @@ func (s *Service) assess(ctx context.Context, person string, sub Submission) (
 		r.ReviewDue = time.Time{}
 	}
 	return r, v, err
+}
+
+// mostOpen is how many open requests are looked at.
+const mostOpen = 1000
+
+// holds tells whether a person has a target already, or is about to. Whoever asks for it then
+// wants it for longer, by whatever name they ask.
+func (s *Service) holds(ctx context.Context, person, flow, target string) (bool, error) {
+	open, err := s.Store.Open(ctx, mostOpen)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(open, func(r Request) bool {
+		return r.Requester == person && r.Flow == flow && r.Target.Name == target &&
+			(r.State == Approved || r.State == Active)
+	}), nil
 }
 
 // find reads the flow and the target that a submission names.

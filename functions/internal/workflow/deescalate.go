@@ -68,9 +68,15 @@ func (s *Steps) takeAway(ctx context.Context, r request.Request) (request.Change
 		return request.Change{}, notAnAnswer("what became of this run", answer)
 	}
 	if r.State == request.Approved {
-		return r.Change(request.Failed, s.machine(request.ActionFail,
+		change := r.Change(request.Failed, s.machine(request.ActionFail,
 			request.RuleWorkflowFailure, "The access could not be granted in time. Whatever had "+
-				"been granted has been taken back.")), nil
+				"been granted has been taken back."))
+		if body.Changed {
+			// The role was held. Since when nobody has told: it was not before the approval.
+			change.Request.GrantedAt, change.Request.DoneAt = r.UpdatedAt, change.Record.At
+			change.Request.DatabaseUser = body.User
+		}
+		return change, nil
 	}
 	return r.Change(request.Done, s.machine(request.ActionEnd, request.RuleRevoked,
 		describeEnd(r, body))), nil

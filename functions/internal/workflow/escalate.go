@@ -28,36 +28,56 @@ func (s *Steps) escalate(ctx context.Context, id string) (Output, error) {
 		return Output{}, err
 	}
 	if refusal := answer.Refusal(); refusal != nil {
-		return s.settle(ctx, r.Change(request.Failed, s.machine(request.ActionFail,
-			request.RuleRefused, strings.Join(answer.Errors, " "))))
+		return s.settle(ctx, r, func(r request.Request) request.Change {
+			return r.Change(request.Failed, s.machine(request.ActionFail, request.RuleRefused,
+				strings.Join(answer.Errors, " ")))
+		})
 	}
 	var body event.Escalated
 	if err := json.Unmarshal(answer.Body, &body); err != nil || body.Run != s.run(r) ||
 		body.ExpiresAt.IsZero() {
 		return Output{}, notAnAnswer("when the grant of this run expires", answer)
 	}
-	change := r.Change(request.Active, s.machine(request.ActionGrant, request.RuleGranted,
-		describeGrant(body)))
-	change.Request.ExpiresAt = body.ExpiresAt.UTC().Truncate(time.Millisecond)
-	change.Request.DatabaseUser = body.User
-	return s.settle(ctx, change)
+	out, err := s.settle(ctx, r, func(r request.Request) request.Change {
+		change := r.Change(request.Active, s.machine(request.ActionGrant, request.RuleGranted,
+			describeGrant(body)))
+		if !body.GrantedAt.IsZero() {
+			// An earlier try may have granted it, whose answer was lost.
+			change.Request.GrantedAt = body.GrantedAt.UTC().Truncate(time.Millisecond)
+		}
+		change.Request.ExpiresAt = body.ExpiresAt.UTC().Truncate(time.Millisecond)
+		change.Request.DatabaseUser = body.User
+		return change
+	})
+	if err == nil && out.State == request.Failed {
+		// It was given up meanwhile. Nobody else will take back what has just been granted.
+		_, err = s.takeAway(ctx, r)
+	}
+	return out, err
 }
 
-// settle writes what escalate came to. If something else has been written meanwhile then that
-// stands.
-func (s *Steps) settle(ctx context.Context, change request.Change) (Output, error) {
-	err := s.Store.Apply(ctx, change)
-	if err == nil {
-		return s.granted(change.Request), nil
+// settle writes what escalate came to. If the request has gone on to another state meanwhile
+// then that stands; a record that changes no state, such as a review, is no reason to stop.
+func (s *Steps) settle(
+	ctx context.Context, r request.Request, change func(request.Request) request.Change,
+) (Output, error) {
+	for range races {
+		c := change(r)
+		err := s.Store.Apply(ctx, c)
+		if err == nil {
+			return s.granted(c.Request), nil
+		}
+		if !errors.Is(err, request.ErrConflict) {
+			return Output{}, err
+		}
+		if r, err = s.Store.Get(ctx, r.ID); err != nil {
+			return Output{}, err
+		}
+		if r.State != request.Approved {
+			return s.granted(r), nil
+		}
 	}
-	if !errors.Is(err, request.ErrConflict) {
-		return Output{}, err
-	}
-	r, err := s.Store.Get(ctx, change.Request.ID)
-	if err != nil {
-		return Output{}, err
-	}
-	return s.granted(r), nil
+	return Output{}, errRaces
 }
 
 // granted says how the workflow goes on from a state.

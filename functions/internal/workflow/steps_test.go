@@ -373,19 +373,59 @@ func TestEscalate(t *testing.T) {
 	t.Run("given up meanwhile, leaves it so", func(t *testing.T) {
 		m := newMachine(t, request.Approved)
 		m.function.answer = func(e event.Event) (event.Answer, error) {
-			m.move(t, request.Failed)
+			if e.Event.Type == event.Escalate {
+				m.move(t, request.Failed)
+			}
 			return m.agree(e)
 		}
 		out, err := m.run(t, "escalate")
 		require.NoError(t, err)
 		assert.Equal(t, workflow.Output{State: request.Failed}, out)
 		assert.Equal(t, request.Failed, m.get(t).State)
+		assert.Equal(t, []string{"escalate", "deescalate"}, m.function.kinds(),
+			"what was granted is taken back")
+	})
+	t.Run("reviewed meanwhile, is active all the same", func(t *testing.T) {
+		m := newMachine(t, request.Approved)
+		m.function.answer = func(e event.Event) (event.Answer, error) {
+			require.NoError(t, m.store.Apply(t.Context(), m.get(t).Note(request.Act{
+				Action: request.ActionReview, By: bob, At: m.clock.Now(),
+			})))
+			return m.agree(e)
+		}
+		out, err := m.run(t, "escalate")
+		require.NoError(t, err)
+		assert.Equal(t, request.Active, out.State)
+		r := m.get(t)
+		assert.Equal(t, request.Active, r.State)
+		assert.Equal(t, bob, r.Review.By)
+	})
+	t.Run("is held since the ledger has it", func(t *testing.T) {
+		m := newMachine(t, request.Approved)
+		granted := m.clock.Now()
+		m.clock.Advance(70 * time.Second) // the first answer was lost
+		m.function.answer = func(e event.Event) (event.Answer, error) {
+			return event.Succeed(event.Escalated{
+				Run: e.Run.SRN, User: "alice", Role: "readonly", GrantedAt: granted,
+				ExpiresAt: granted.Add(30 * time.Minute),
+			})
+		}
+		_, err := m.run(t, "escalate")
+		require.NoError(t, err)
+		assert.True(t, m.get(t).HeldAt(granted))
 	})
 }
 
 func TestDeescalate(t *testing.T) {
 	t.Run("of an escalate that came to no end", func(t *testing.T) {
 		m := newMachine(t, request.Approved)
+		approved := m.get(t).UpdatedAt
+		m.clock.Advance(time.Minute)
+		defer func() {
+			r := m.get(t)
+			assert.True(t, r.HeldAt(approved), "the role was held, for all that is known")
+			assert.False(t, r.HeldAt(m.clock.Now()))
+		}()
 		out, err := m.run(t, "deescalate")
 		require.NoError(t, err)
 		assert.Equal(t, workflow.Output{State: request.Failed}, out)

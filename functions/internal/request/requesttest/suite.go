@@ -43,7 +43,8 @@ func New(at time.Time) request.Change {
 		LambdaConnector: "arn:aws:iam::123456789012:role/sym/SymLambdaPostgres",
 		Channel:         "#access", ApprovalTimeout: time.Hour,
 		BackupAfter: 15 * time.Minute, BackupApprovers: []string{"dave@example.com"},
-		Terms: "Bob approves it.", ApprovalsNeeded: 1,
+		Approvers: []string{"bob@example.com", "carol@example.com"},
+		Terms:     "Bob approves it.", ApprovalsNeeded: 1,
 		State: request.Requested, Version: 1, CreatedAt: at, UpdatedAt: at,
 	}
 	return request.Change{Request: r, Record: request.Record{
@@ -87,6 +88,7 @@ func TestStore(t *testing.T, store Store) {
 		first := New(at)
 		first.Request.BreakGlass, first.Request.ReviewDue = true, at.Add(request.ReviewEvery)
 		first.Request.Extends, first.Request.Fingerprint = uuid.NewString(), "abc"
+		first.Request.Prolongs = true
 		approve := first.Request.Change(request.Approved, act(request.ActionApprove, request.ByRules))
 		require.NoError(t, store.Create(ctx, first, approve))
 		got, err := store.Get(ctx, first.Request.ID)
