@@ -366,9 +366,11 @@ func (s *stage) grant(t *testing.T, id string) {
 	r, err := s.store.Get(t.Context(), id)
 	require.NoError(t, err)
 	if r.State != request.Active {
-		require.NoError(t, s.store.Apply(t.Context(), r.Change(request.Active, request.Act{
+		change := r.Change(request.Active, request.Act{
 			Action: request.ActionGrant, By: request.ByWorkflow, At: s.now,
-		})))
+		})
+		change.Request.GrantedAt, change.Request.ExpiresAt = s.now, s.now.Add(r.Duration)
+		require.NoError(t, s.store.Apply(t.Context(), change))
 	}
 }
 
