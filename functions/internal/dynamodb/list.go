@@ -1,9 +1,11 @@
 package dynamodb
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +31,9 @@ func (s *Store) List(ctx context.Context, q request.Query) (request.Page, error)
 	start, err := startOf(q)
 	if err != nil {
 		return request.Page{}, err
+	}
+	if !(request.Request{State: q.State}).Ended() && q.State != "" && q.HeldAt.IsZero() {
+		return s.listOpen(ctx, q, start)
 	}
 	input := &dynamodb.QueryInput{
 		TableName:              &s.table,
@@ -72,6 +77,45 @@ func (s *Store) List(ctx context.Context, q request.Query) (request.Page, error)
 			return page, nil
 		}
 		input.ExclusiveStartKey = answer.LastEvaluatedKey
+	}
+}
+
+// mostOpen is far more than there are open requests.
+const mostOpen = 10_000
+
+// listOpen lists requests in a state that is no end. There are few of them, and they have an
+// index of their own: the history, which only grows, need not be looked through.
+func (s *Store) listOpen(ctx context.Context, q request.Query, start values) (
+	request.Page, error,
+) {
+	open, err := s.Open(ctx, mostOpen)
+	if err != nil {
+		return request.Page{}, err
+	}
+	newestFirst := func(a, b request.Request) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
+	}
+	var page request.Page
+	slices.SortFunc(open, newestFirst)
+	for _, r := range open {
+		switch {
+		case !q.Fits(r), start != nil && newestFirst(r, startRequest(start)) <= 0:
+		case len(page.Requests) == q.Limit:
+			page.Next = nextAfter(page.Requests[q.Limit-1])
+			return page, nil
+		default:
+			page.Requests = append(page.Requests, r)
+		}
+	}
+	return page, nil
+}
+
+// startRequest is the last request of the page before, as far as its place in the order goes.
+func startRequest(start values) request.Request {
+	var p parser // startOf has read it before
+	return request.Request{
+		ID:        strings.TrimPrefix(stringOf(start["pk"]), prefixRequest),
+		CreatedAt: p.time(stringOf(start["created_at"])),
 	}
 }
 

@@ -11,6 +11,8 @@ type Extension struct {
 	Duration *time.Duration // nil for what the access was asked for before
 	Reason   string         // empty for the reason of before
 	Key      string         // see [Submission.Key]
+
+	OnlyDenial bool // see [Submission.OnlyDenial]
 }
 
 // Extend asks for an access once more, while it lasts. It is a request of its own, with a
@@ -46,7 +48,7 @@ func (s *Service) extension(ctx context.Context, person, id string, e Extension)
 	}
 	sub := Submission{
 		Flow: r.Flow, Target: r.Target.Name, Reason: e.Reason, Duration: e.Duration, Key: e.Key,
-		extends: r.ID,
+		OnlyDenial: e.OnlyDenial, extends: r.ID,
 	}
 	if sub.Reason == "" {
 		sub.Reason = r.Reason

@@ -108,25 +108,25 @@ func (h *Handler) opened(err error) error {
 // list is the answer to list.
 func (h *Handler) list(ctx context.Context, c call) (*message, error) {
 	now := h.Now()
-	person, held, err := together(
+	person, open, err := together(
 		func() (string, error) { return h.people.email(ctx, c.form.Get("user_id")) },
-		func() (found, error) { return h.find(ctx, request.Query{HeldAt: now}) },
+		func() ([]request.Request, error) { return h.Store.Open(ctx, mostOpen) },
 	)
 	if err != nil {
 		return nil, err
 	}
-	waiting, err := h.find(ctx, request.Query{Requester: person, State: request.Requested})
-	if err != nil {
-		return nil, err
-	}
-	slices.SortStableFunc(held.requests, func(a, b request.Request) int {
+	held := only(open, func(r request.Request) bool { return r.HeldAt(now) })
+	waiting := only(open, func(r request.Request) bool {
+		return r.State == request.Requested && r.Requester == person
+	})
+	slices.SortStableFunc(held, func(a, b request.Request) int {
 		return a.ExpiresAt.Compare(b.ExpiresAt)
 	})
 	var has, waits []line
-	for _, r := range held.requests {
+	for _, r := range held[:min(mostListed, len(held))] {
 		has = append(has, holding(r, person, now))
 	}
-	for _, r := range waiting.requests {
+	for _, r := range waiting[:min(mostListed, len(waiting))] {
 		waits = append(waits, line{
 			code(r.Target.RoleName), words(" in the flow %s for %s, asked for ", r.Flow,
 				lasting(r.Duration)),
@@ -135,9 +135,9 @@ func (h *Handler) list(ctx context.Context, c call) (*message, error) {
 	}
 	m := &message{text: notification("%d have access now; you wait for %d", len(has), len(waits))}
 	m.blocks = append(m.blocks,
-		table("Who has what now", "Nobody has anything now.", has, held.more)...)
+		table("Who has what now", "Nobody has anything now.", has, len(held) > len(has))...)
 	if len(waits) > 0 {
-		m.blocks = append(m.blocks, table("What you wait for", "", waits, waiting.more)...)
+		m.blocks = append(m.blocks, table("What you wait for", "", waits, len(waiting) > len(waits))...)
 	}
 	return m, nil
 }
@@ -158,29 +158,9 @@ func holding(r request.Request, person string, now time.Time) line {
 // mostListed is how many requests a list in Slack shows of each kind.
 const mostListed = 50
 
-// found is what a list shows.
-type found struct {
-	requests []request.Request
-	more     bool // than these
-}
-
-// find reads what a list shows.
-func (h *Handler) find(ctx context.Context, q request.Query) (f found, err error) {
-	q.Limit = mostListed
-	for {
-		page, err := h.Service.List(ctx, q)
-		if err != nil {
-			return found{}, err
-		}
-		f.requests = append(f.requests, page.Requests...)
-		if n := len(f.requests); n > mostListed || n == mostListed && page.Next != "" {
-			return found{f.requests[:mostListed], true}, nil
-		}
-		if page.Next == "" {
-			return f, nil
-		}
-		q.Next = page.Next // a page of a filtered list may be short
-	}
+// only are the requests that fit.
+func only(all []request.Request, fits func(request.Request) bool) []request.Request {
+	return slices.DeleteFunc(slices.Clone(all), func(r request.Request) bool { return !fits(r) })
 }
 
 // table is a list with its title.

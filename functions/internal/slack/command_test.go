@@ -98,16 +98,16 @@ func TestFlowsThatAPersonMayNotAskFor(t *testing.T) {
 	assert.Empty(t, w.command(t, aliceID, "req"))
 }
 
-// broken is a service whose table is gone.
-type broken struct{ Service }
+// broken is a store whose table is gone.
+type broken struct{ Store }
 
-func (broken) List(context.Context, request.Query) (request.Page, error) {
-	return request.Page{}, errors.New("ResourceNotFound: table sym-main")
+func (broken) Open(context.Context, int) ([]request.Request, error) {
+	return nil, errors.New("ResourceNotFound: table sym-main")
 }
 
 func TestFailuresStayInside(t *testing.T) {
 	w := newWorld(t)
-	w.Handler.Service = broken{w.service}
+	w.Handler.Store = broken{w.store}
 	answer := w.command(t, aliceID, "list")
 	assert.Contains(t, answer, "it was the call call-1.")
 	assert.NotContains(t, answer, "table")

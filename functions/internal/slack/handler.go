@@ -160,6 +160,10 @@ func (h *Handler) verify(
 	ctx context.Context, event events.APIGatewayV2HTTPRequest, body []byte,
 ) *events.APIGatewayV2HTTPResponse {
 	check := func() error {
+		// What nobody has signed, or not just now, is not worth reading a secret for.
+		if _, _, err := claimed(event.Headers, h.Now()); err != nil {
+			return err
+		}
 		_, secret, err := h.Secrets.Slack(ctx)
 		if err != nil {
 			return fmt.Errorf("reading Slack's signing secret: %w", err)

@@ -261,8 +261,11 @@ func (h *Handler) submitted(
 	return done()
 }
 
-// attempted has a request written down that a rule denies.
+// attempted has a request written down that a rule denies. Should none deny it any more by then
+// nothing is written: the person has been told no.
 func (h *Handler) attempted(ctx context.Context, t task) {
+	t.OnlyDenial = true
+	t.Key += "-denied" // not the key of what they ask for by submitting the modal again
 	if err := h.later(ctx, t, t.Do); err != nil {
 		h.Log.ErrorContext(ctx, "a request that a rule denies could not be written down",
 			"call", t.Call, "error", err)

@@ -32,6 +32,7 @@ type task struct {
 	Duration   *time.Duration `json:"duration,omitempty"`
 	Reason     string         `json:"reason,omitempty"`
 	BreakGlass bool           `json:"break_glass,omitempty"`
+	OnlyDenial bool           `json:"only_denial,omitempty"`
 	Key        string         `json:"key,omitempty"`
 	ReplyTo    string         `json:"reply_to,omitempty"` // Slack's address for an answer
 	Call       string         `json:"call,omitempty"`     // for the log
@@ -40,12 +41,14 @@ type task struct {
 func (t task) submission() request.Submission {
 	return request.Submission{
 		Flow: t.Flow, Target: t.Target, Duration: t.Duration, Reason: t.Reason,
-		BreakGlass: t.BreakGlass, Key: t.Key,
+		BreakGlass: t.BreakGlass, OnlyDenial: t.OnlyDenial, Key: t.Key,
 	}
 }
 
 func (t task) extension() request.Extension {
-	return request.Extension{Duration: t.Duration, Reason: t.Reason, Key: t.Key}
+	return request.Extension{
+		Duration: t.Duration, Reason: t.Reason, OnlyDenial: t.OnlyDenial, Key: t.Key,
+	}
 }
 
 // key makes one request of a modal, however often Slack sends it. What was changed in the modal

@@ -169,7 +169,7 @@ func TestTheRuleThatMatchedIsInTheMessage(t *testing.T) {
 	for _, text := range []string{shown(t, w.message(t).Blocks), w.api.told(t, aliceID)[0]} {
 		assert.Contains(t, text, "• The rules approved it 2026-03-03 14:00 UTC, by the rule "+
 			`approve_at_once "short" (request.duration <= duration("30m") is true, where `+
-			"request.duration = 30m0s)")
+			"request.duration = 30m)")
 	}
 }
 

@@ -30,29 +30,40 @@ var (
 //
 // slack-go's own verifier takes the system's clock, which a test cannot hold.
 func verify(secret string, headers map[string]string, body []byte, now time.Time) error {
-	signature, ok := strings.CutPrefix(header(headers, signatureHeader), "v0=")
-	if !ok {
-		return errUnsigned
-	}
-	claimed, err := hex.DecodeString(signature)
-	if err != nil || len(claimed) != sha256.Size {
-		return errUnsigned
-	}
-	timestamp := header(headers, timestampHeader)
-	seconds, err := strconv.ParseInt(timestamp, 10, 64)
-	if err != nil || strconv.FormatInt(seconds, 10) != timestamp {
-		return errUnsigned
-	}
-	if now.Sub(time.Unix(seconds, 0)).Abs() > tolerance {
-		return errStale
+	signature, timestamp, err := claimed(headers, now)
+	if err != nil {
+		return err
 	}
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte("v0:" + timestamp + ":"))
 	mac.Write(body)
-	if !hmac.Equal(mac.Sum(nil), claimed) {
+	if !hmac.Equal(mac.Sum(nil), signature) {
 		return errWrongSignature
 	}
 	return nil
+}
+
+// claimed is the signature and the time that a call says it has, if they could be Slack's.
+func claimed(headers map[string]string, now time.Time) (
+	signature []byte, timestamp string, err error,
+) {
+	text, ok := strings.CutPrefix(header(headers, signatureHeader), "v0=")
+	if !ok {
+		return nil, "", errUnsigned
+	}
+	signature, err = hex.DecodeString(text)
+	if err != nil || len(signature) != sha256.Size {
+		return nil, "", errUnsigned
+	}
+	timestamp = header(headers, timestampHeader)
+	seconds, err := strconv.ParseInt(timestamp, 10, 64)
+	if err != nil || strconv.FormatInt(seconds, 10) != timestamp {
+		return nil, "", errUnsigned
+	}
+	if now.Sub(time.Unix(seconds, 0)).Abs() > tolerance {
+		return nil, "", errStale
+	}
+	return signature, timestamp, nil
 }
 
 // header is a header by its name in small letters. API Gateway writes the names so; whoever else

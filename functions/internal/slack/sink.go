@@ -75,16 +75,15 @@ func (s *Sink) toRequester(ctx context.Context, r request.Request, record reques
 // otherHold is until when other requests of the same person hold the same role. It is zero where
 // that cannot be found out.
 func (s *Sink) otherHold(ctx context.Context, r request.Request) (until time.Time) {
-	page, err := s.Service.List(ctx, request.Query{
-		Requester: r.Requester, Flow: r.Flow, Target: r.Target.Name, State: request.Active,
-		Limit: 10,
-	})
+	open, err := s.Store.Open(ctx, mostOpen)
 	if err != nil {
 		s.Log.WarnContext(ctx, "other requests could not be looked for", "request_id", r.ID,
 			"error", err)
 	}
-	for _, other := range page.Requests {
-		if other.ID != r.ID && other.ExpiresAt.After(until) {
+	for _, other := range open {
+		if other.State == request.Active && other.ID != r.ID && other.Requester == r.Requester &&
+			other.Flow == r.Flow && other.Target.Name == r.Target.Name &&
+			other.ExpiresAt.After(until) {
 			until = other.ExpiresAt
 		}
 	}

@@ -28,7 +28,6 @@ type Service interface {
 	Revoke(ctx context.Context, person, id, reason string) (request.Request, error)
 	Review(ctx context.Context, person, id, note string) (request.Request, error)
 	Show(ctx context.Context, id string) (request.Story, error)
-	List(ctx context.Context, q request.Query) (request.Page, error)
 }
 
 // Store remembers what was posted, so that nothing is posted twice.

@@ -310,6 +310,26 @@ func TestStore(t *testing.T, store Store) {
 		assert.Equal(t, []string{r.ID}, ids(page))
 	})
 
+	t.Run("pages through what is in an open state", func(t *testing.T) {
+		who := uuid.NewString() + "@example.com"
+		var want, got []string
+		for i := range 5 {
+			first := New(at.Add(time.Duration(i/2) * time.Millisecond)) // some at the same time
+			first.Request.Requester = who
+			require.NoError(t, store.Create(ctx, first))
+			want = append(want, first.Request.ID)
+		}
+		query := request.Query{Requester: who, State: request.Requested, Limit: 2}
+		for range 3 {
+			page, err := store.List(ctx, query)
+			require.NoError(t, err)
+			got = append(got, ids(page)...)
+			query.Next = page.Next
+		}
+		assert.Empty(t, query.Next, "that was the last page")
+		assert.ElementsMatch(t, want, got)
+	})
+
 	t.Run("lists what is open, whatever its deadline", func(t *testing.T) {
 		first := New(at.Add(-2000 * time.Hour)) // before every other one
 		require.NoError(t, store.Create(ctx, first))
