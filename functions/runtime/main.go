@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"sym-postgres-quickstart/functions/internal/api"
 	"sym-postgres-quickstart/functions/internal/slack"
@@ -56,6 +57,12 @@ func (r *runtime) invoke(ctx context.Context, payload json.RawMessage) (any, err
 	if err := json.Unmarshal(payload, &kind); err != nil {
 		return nil, unknownInvocation()
 	}
+	isCheck := kind.RequestContext.HTTP == nil && kind.Step != nil &&
+		*kind.Step == workflow.CheckRules
+	if onlyChecks(ctx) && !isCheck {
+		return nil, &workflow.UnknownInvocation{Message: "By the alias " + checkAlias +
+			" the function takes the step " + workflow.CheckRules + " and nothing else."}
+	}
 	switch {
 	case kind.RequestContext.HTTP != nil:
 		var event events.APIGatewayV2HTTPRequest
@@ -78,6 +85,15 @@ func (r *runtime) invoke(ctx context.Context, payload json.RawMessage) (any, err
 		return output, nil
 	}
 	return nil, unknownInvocation()
+}
+
+// checkAlias is the alias by which Terraform asks whether rules compile. Whoever plans may invoke
+// the function by it, and must not become somebody who calls the API or runs a workflow.
+const checkAlias = "check"
+
+func onlyChecks(ctx context.Context) bool {
+	invocation, ok := lambdacontext.FromContext(ctx)
+	return ok && strings.HasSuffix(invocation.InvokedFunctionArn, ":"+checkAlias)
 }
 
 func unknownInvocation() error {

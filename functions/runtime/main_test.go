@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -109,6 +110,28 @@ func TestSinks(t *testing.T) {
 	}
 	assert.ElementsMatch(t, s.sinks(), names)
 	assert.Len(t, names, 4)
+}
+
+// TestCheckAlias checks that who may ask about rules may do nothing else.
+func TestCheckAlias(t *testing.T) {
+	t.Setenv("AWS_REGION", "us-east-1")
+	r, err := build(t.Context(), getenv(""))
+	require.NoError(t, err)
+	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{
+		InvokedFunctionArn: "arn:aws:lambda:us-east-1:111122223333:function:sym-main-runtime:check",
+	})
+	answer, err := r.invoke(ctx, json.RawMessage(`{"step":"check_rules","targets":{}}`))
+	require.NoError(t, err)
+	assert.Empty(t, *answer.(workflow.Output).Problems)
+	for _, payload := range []string{
+		`{"step":"escalate","request_id":"x"}`, `{"step":"reconcile"}`, `{}`,
+		`{"step":"slack","slack":{"do":"approve","user":"U0BOB","id":"x"}}`,
+		`{"rawPath":"/flows","requestContext":{"http":{"method":"GET"},"authorizer":{"iam":{}}}}`,
+		`{"step":"check_rules","requestContext":{"http":{"method":"GET"}},"rawPath":"/flows"}`,
+	} {
+		_, err := r.invoke(ctx, json.RawMessage(payload))
+		assert.IsType(t, &workflow.UnknownInvocation{}, err, payload)
+	}
 }
 
 // TestHTTPNeverStep checks that a caller of the API cannot smuggle a step in.

@@ -149,8 +149,8 @@ func TestFlows(t *testing.T) {
   postgres-admin  Everything
     Role      admin
     Duration  30 min, at most 1 h
-    Rules     2 of bob@example.com or carol@example.com approve it; at once by rule ` +
-		`"on call"; alice@example.com may break the glass.
+    Rules     bob@example.com and carol@example.com both approve it; the rule "on call" ` +
+		`approves it at once; alice@example.com may break the glass.
 `, "Next: ask with `sym request TARGET --reason …`.\n"}, w.sym("alice", "flows"))
 
 	broken := postgres(t)

@@ -4,6 +4,7 @@
 
 data "aws_lambda_invocation" "check_rules" {
   function_name = var.runtime.function_name
+  qualifier     = var.runtime.check_alias
 
   input = jsonencode({
     step    = "check_rules"

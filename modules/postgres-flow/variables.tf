@@ -376,6 +376,7 @@ variable "rules" {
 variable "runtime" {
   description = "The Runtime that the flow belongs to: the sym-runtime module."
   type = object({
+    check_alias        = string
     code_version       = string
     connector_role_arn = string
     error_topic_arn    = string

@@ -88,6 +88,18 @@ resource "aws_apigatewayv2_stage" "default" {
     throttling_rate_limit  = 25
   }
 
+  # Anybody can call these. What is wrongly signed must not use up the
+  # concurrency that ends access.
+  dynamic "route_settings" {
+    for_each = local.slack_routes
+
+    content {
+      route_key              = route_settings.value
+      throttling_burst_limit = 20
+      throttling_rate_limit  = 10
+    }
+  }
+
   tags = var.tags
 }
 

@@ -220,3 +220,13 @@ resource "aws_lambda_function_event_invoke_config" "runtime" {
   maximum_event_age_in_seconds = 300
   maximum_retry_attempts       = 1
 }
+
+# By this name Terraform asks the function whether rules compile, and the
+# function does nothing else. So whoever plans may be given the right to ask, and
+# cannot become somebody who calls the API.
+resource "aws_lambda_alias" "check" {
+  name             = "check"
+  description      = "Says whether rules compile, and nothing else."
+  function_name    = aws_lambda_function.runtime.function_name
+  function_version = "$LATEST"
+}

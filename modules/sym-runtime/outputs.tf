@@ -13,6 +13,11 @@ output "audit_log_group_name" {
   value       = aws_cloudwatch_log_group.audit.name
 }
 
+output "check_alias" {
+  description = "The alias by which the function checks rules and nothing else."
+  value       = aws_lambda_alias.check.name
+}
+
 # Unknown while the function changes, so that whoever has to ask its new code
 # waits for it.
 output "code_version" {

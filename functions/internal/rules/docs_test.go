@@ -245,6 +245,7 @@ module %q {
   source       = "./modules/postgres-flow"
   function_arn = "arn:aws:lambda:eu-west-1:111122223333:function:postgres"
   runtime = {
+    check_alias        = "check"
     code_version       = "1"
     connector_role_arn = "arn:aws:iam::111122223333:role/sym/SymRuntimeMain"
     error_topic_arn    = "arn:aws:sns:eu-west-1:111122223333:errors"

@@ -81,6 +81,9 @@ type Steps struct {
 	Log       *slog.Logger
 }
 
+// CheckRules is the step by which Terraform asks whether rules compile.
+const CheckRules = "check_rules"
+
 // Input is the payload of a step.
 type Input struct {
 	Step      string `json:"step"`
@@ -180,7 +183,7 @@ func (s *Steps) step(ctx context.Context, in Input) (Output, error) {
 		return s.reconcile(ctx)
 	}
 	switch in.Step {
-	case "check_rules":
+	case CheckRules:
 		faults := in.Check()
 		return Output{Problems: &faults}, nil
 	case "slack":

@@ -40,6 +40,7 @@ variables {
     leads = [" Lea@Example.com", "lou@example.com", "lea@example.com"]
   }
   runtime = {
+    check_alias        = "check"
     code_version       = "2026-11-24T12:00:00.000+0000"
     connector_role_arn = "arn:aws:iam::111111111111:role/sym/SymRuntimeProd"
     error_topic_arn    = "arn:aws:sns:eu-west-1:111111111111:errors"

@@ -67,6 +67,9 @@ func (f *Front) invokeCall(w http.ResponseWriter, r *http.Request, c call, name 
 	if !strings.HasPrefix(name, "arn:") {
 		arn = fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", c.region, c.caller.Account, name)
 	}
+	if qualifier := r.URL.Query().Get("Qualifier"); qualifier != "" {
+		arn += ":" + qualifier
+	}
 	invoke := func(ctx context.Context) (lambdaruntime.Result, error) {
 		return f.invoke(ctx, c.caller, arn, c.body)
 	}
@@ -114,7 +117,17 @@ func (f *Front) function(ctx context.Context, arn string) (lambdaruntime.Functio
 	if len(parts) < 7 || parts[2] != "lambda" || parts[5] != "function" {
 		return lambdaruntime.Function{}, fmt.Errorf("%q is not the ARN of a function", arn)
 	}
-	region, account, name := parts[3], parts[4], parts[6]
+	region, account, name, alias := parts[3], parts[4], parts[6], ""
+	if len(parts) > 7 && parts[7] != "$LATEST" {
+		alias = parts[7]
+		var known struct{ FunctionVersion string }
+		err := f.askJSON(ctx, account, "lambda", http.MethodGet,
+			functionsPath+"/"+name+"/aliases/"+url.PathEscape(alias), "", nil, &known)
+		if err != nil || known.FunctionVersion != "$LATEST" {
+			return lambdaruntime.Function{}, fmt.Errorf("there is no alias %s of what the sandbox "+
+				"runs, which is the latest version: %w", arn, err)
+		}
+	}
 	var answer struct {
 		Configuration struct {
 			FunctionArn, Role, Handler, CodeSha256, RevisionId, LastModified string
@@ -149,7 +162,7 @@ func (f *Front) function(ctx context.Context, arn string) (lambdaruntime.Functio
 	maps.Copy(variables, f.Environment)
 	maps.Copy(variables, conf.Environment.Variables)
 	return lambdaruntime.Function{
-		ARN: conf.FunctionArn, Name: name, Handler: conf.Handler,
+		ARN: conf.FunctionArn, Qualifier: alias, Name: name, Handler: conf.Handler,
 		CodeSHA256: conf.CodeSha256, Revision: conf.RevisionId + conf.LastModified,
 		Timeout: time.Duration(conf.Timeout) * time.Second, MemoryMiB: conf.MemorySize,
 		LogGroup: group, Region: region, Environment: variables,

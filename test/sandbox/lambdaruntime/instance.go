@@ -45,6 +45,7 @@ type instance struct {
 
 type invocation struct {
 	id       string
+	arn      string // by which the function was invoked
 	payload  []byte
 	deadline time.Time
 }
@@ -155,7 +156,7 @@ func (i *instance) api() http.Handler {
 		case in := <-i.next:
 			w.Header().Set("Lambda-Runtime-Aws-Request-Id", in.id)
 			w.Header().Set("Lambda-Runtime-Deadline-Ms", fmt.Sprint(in.deadline.UnixMilli()))
-			w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", i.function.ARN)
+			w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", in.arn)
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = w.Write(in.payload)
 		}
@@ -179,9 +180,9 @@ func (i *instance) api() http.Handler {
 }
 
 // invoke runs one invocation, and answers whether the instance can take another.
-func (i *instance) invoke(ctx context.Context, payload []byte) (result Result, reusable bool) {
+func (i *instance) invoke(ctx context.Context, arn string, payload []byte) (result Result, reusable bool) {
 	began := time.Now()
-	in := invocation{uuid.NewString(), payload, began.Add(i.function.Timeout)}
+	in := invocation{uuid.NewString(), arn, payload, began.Add(i.function.Timeout)}
 	i.write("START RequestId: " + in.id + " Version: $LATEST")
 	defer func() {
 		took := time.Since(began)

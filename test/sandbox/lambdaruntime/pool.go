@@ -27,7 +27,10 @@ import (
 
 // Function is what an instance is made from.
 type Function struct {
-	ARN     string
+	ARN string
+	// Qualifier is the alias by which it is invoked; empty for none.
+	Qualifier string
+
 	Name    string
 	Handler string
 	// CodeSHA256 names an archive given to [Pool.AddCode], in Lambda's form.
@@ -134,7 +137,11 @@ func (p *Pool) Invoke(ctx context.Context, f Function, payload []byte) (Result, 
 	if err != nil {
 		return Result{}, err
 	}
-	result, reusable := i.invoke(ctx, payload)
+	arn := f.ARN
+	if f.Qualifier != "" {
+		arn += ":" + f.Qualifier
+	}
+	result, reusable := i.invoke(ctx, arn, payload)
 	p.put(i, reusable)
 	return result, nil
 }
