@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/stretchr/testify/require"
 
 	"sym-postgres-quickstart/test/sandbox/slack"
@@ -147,6 +149,32 @@ func brokenGlass(t *testing.T, w *world) {
 	require.NoError(t, err)
 	require.Empty(t, open)
 	requireStory(t, e.Person, r.ID, "requested", "approved", "active", "revoking", "done", "done")
+}
+
+// planOnlyAsks invokes the Runtime as a plan may, and asks it for more.
+func planOnlyAsks(t *testing.T, w *world) {
+	client := lambda.NewFromConfig(w.box.Config(w.box.Admin))
+	ask := func(payload string) *lambda.InvokeOutput {
+		out, err := client.Invoke(t.Context(), &lambda.InvokeInput{
+			FunctionName: aws.String("sym-sandbox-runtime"), Qualifier: aws.String("check"),
+			Payload: []byte(payload),
+		})
+		require.NoError(t, err)
+		return out
+	}
+	out := ask(`{"step":"check_rules","targets":{}}`)
+	require.Nil(t, out.FunctionError)
+	require.JSONEq(t, `{"problems":[]}`, string(out.Payload))
+	for _, payload := range []string{
+		`{"step":"reconcile"}`,
+		`{"step":"slack","slack":{"do":"approve","user":"U0BOB","id":"x"}}`,
+		`{"rawPath":"/requests","requestContext":{"http":{"method":"GET"},
+			"authorizer":{"iam":{"userArn":"arn:aws:iam::123456789012:role/x"}}}}`,
+	} {
+		out := ask(payload)
+		require.NotNil(t, out.FunctionError, payload)
+		require.Contains(t, string(out.Payload), "UnknownInvocation", payload)
+	}
 }
 
 func extended(t *testing.T, w *world) {

@@ -32,4 +32,5 @@ var stories = map[string]func(*testing.T, *world){
 	"asked and waited for in a terminal":            inTerminal,
 	"every record is in the audit log once":         audited,
 	"who could read what, and when":                 whoCouldRead,
+	"who plans asks about rules and nothing else":   planOnlyAsks,
 }

@@ -93,12 +93,26 @@ func build(d Document) (*Rules, error) {
 			c.problem("break_glass.max_duration_seconds", "It is from 1 second to 30 days, or "+
 				"left out.")
 		}
+		c.reviewers(&r.document)
 		r.breakGlass = c.condition(ofRequests(), "break_glass", "break_glass.when", glass.When)
 	}
 	if len(c.problems) > 0 {
 		return nil, &CompileError{c.problems}
 	}
 	return r, nil
+}
+
+// reviewers checks that broken glass can be reviewed, whoever breaks it.
+func (c *compiler) reviewers(d *Document) {
+	for _, person := range d.BreakGlass.People {
+		other := func(address string) bool { return address != person }
+		if !slices.ContainsFunc(d.Approvers, other) &&
+			!slices.ContainsFunc(d.BackupApprovers, other) {
+			c.problem("break_glass.people", "Nobody could review it when %s has broken the glass: "+
+				"that takes an approver or a back-up approver, and somebody else.", person)
+			return
+		}
+	}
 }
 
 // people checks a list of addresses, and brings it into the form in which they are compared.

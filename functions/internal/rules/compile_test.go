@@ -125,6 +125,13 @@ func TestCompileRefuses(t *testing.T) {
 			func(d *rules.Document) { d.BreakGlass = &rules.BreakGlass{} },
 			"break_glass.people", "Nobody could break the glass",
 		},
+		"a glass that nobody could review": {
+			func(d *rules.Document) {
+				d.Approvers, d.AllowSelfApproval = []string{ben}, true
+				d.BreakGlass = &rules.BreakGlass{People: []string{ben}}
+			},
+			"break_glass.people", "Nobody could review it when " + ben + " has broken the glass",
+		},
 		"a glass for somebody who is none": {
 			func(d *rules.Document) {
 				d.BreakGlass = &rules.BreakGlass{People: []string{ben, "b\u0435n@example.com"}}
