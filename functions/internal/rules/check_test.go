@@ -131,7 +131,7 @@ func TestCheckNamesEverywhere(t *testing.T) {
 		d.RequestWhen, d.ApproveWhen = stranger, stranger
 		d.ApproveAtOnce = []rules.Condition{{Name: "a", When: stranger}}
 		d.Deny = []rules.Denial{{Name: "b", When: stranger}}
-		d.BreakGlass = &rules.BreakGlass{People: []string{ann}, When: stranger}
+		d.BreakGlass = &rules.BreakGlass{People: []string{cem}, When: stranger}
 	}))
 	require.NoError(t, err)
 	faults := checked(t, string(text))
