@@ -133,7 +133,7 @@ func (c choice) modal() slackapi.ModalViewRequest {
 			"")))
 	if most, ok := c.breakGlass(); ok {
 		option := slackapi.NewOptionBlockObject("yes", plain("Break the glass", mostOption), plain(
-			"At once, for "+lasting(most)+" at most. It is loud, and reviewed.", mostOption))
+			"At once, for "+request.Lasting(most)+" at most. It is loud, and reviewed.", mostOption))
 		blocks = append(blocks, input(breakGlassBlock+":"+of, "Emergency",
 			slackapi.NewCheckboxGroupsBlockElement(valueAction, option)).WithOptional(true))
 	}
@@ -194,7 +194,7 @@ func pick[T any](
 // durations is the menu of what a target can be had for.
 func durations(t request.Target, chosen time.Duration) *slackapi.SelectBlockElement {
 	return pick("Choose how long", durationsOf(t), seconds(min(chosen, t.MaxDuration)),
-		func(d time.Duration) (string, string) { return seconds(d), lasting(d) })
+		func(d time.Duration) (string, string) { return seconds(d), request.Lasting(d) })
 }
 
 // usual are the durations that people think in.

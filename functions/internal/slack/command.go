@@ -129,7 +129,7 @@ func (h *Handler) list(ctx context.Context, c call) (*message, error) {
 	for _, r := range waiting[:min(mostListed, len(waiting))] {
 		waits = append(waits, line{
 			code(r.Target.RoleName), words(" in the flow %s for %s, asked for ", r.Flow,
-				lasting(r.Duration)),
+				request.Lasting(r.Duration)),
 			moment(r.CreatedAt), words(", waits until "), moment(r.DecideBy()),
 		})
 	}

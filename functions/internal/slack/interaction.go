@@ -147,7 +147,7 @@ func (h *Handler) form(ctx context.Context, trigger, button string, t task) erro
 func about(r request.Request) slackapi.Block {
 	return rich(lines(line{
 		bold(r.Requester), words(" asks for "), code(r.Target.RoleName),
-		words(" in the flow %s for %s:", r.Flow, lasting(r.Duration)),
+		words(" in the flow %s for %s:", r.Flow, request.Lasting(r.Duration)),
 	}), quote(r.Reason))
 }
 

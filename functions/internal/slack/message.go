@@ -26,7 +26,7 @@ func channelMessage(r request.Request, user string) message {
 		who,
 		{bold("What: "), words("%s, the role ", labelOf(r.Target)), code(r.Target.RoleName),
 			words(" in the flow %s", r.Flow)},
-		{bold("How long: "), words("%s", lasting(r.Duration))},
+		{bold("How long: "), words("%s", request.Lasting(r.Duration))},
 	}
 	if r.Extends != "" {
 		facts = append(facts, line{bold("Extension: "),
@@ -67,7 +67,7 @@ func summary(r request.Request) string {
 		asks = "asks to extend"
 	}
 	return notification("%s: %s %s %s for %s: %s", r.State, r.Requester, asks, r.Target.RoleName,
-		lasting(r.Duration), r.Reason)
+		request.Lasting(r.Duration), r.Reason)
 }
 
 func labelOf(t request.Target) string {

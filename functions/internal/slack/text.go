@@ -9,6 +9,8 @@ import (
 	"unicode/utf16"
 
 	slackapi "github.com/slack-go/slack"
+
+	"sym-postgres-quickstart/functions/internal/request"
 )
 
 // Slack's limits, in characters. Beyond them it refuses the whole message.
@@ -172,29 +174,6 @@ func say(text string) message {
 	}}
 }
 
-// lasting is a duration in words.
-func lasting(d time.Duration) string {
-	d = d.Round(time.Second)
-	var parts []string
-	for _, unit := range []struct {
-		name string
-		size time.Duration
-	}{{"day", 24 * time.Hour}, {"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}} {
-		if n := d / unit.size; n > 0 {
-			d -= n * unit.size
-			name := unit.name
-			if n > 1 {
-				name += "s"
-			}
-			parts = append(parts, fmt.Sprintf("%d %s", n, name))
-		}
-	}
-	if len(parts) == 0 {
-		return "0 seconds"
-	}
-	return strings.Join(parts, " ")
-}
-
 // left is a duration in words, as exact as people want it: without the seconds of minutes, and
 // without the minutes of days.
 func left(d time.Duration) string {
@@ -202,10 +181,10 @@ func left(d time.Duration) string {
 	case d <= 0:
 		return "moments"
 	case d < time.Minute:
-		return lasting(d)
+		return request.Lasting(d)
 	case d < 24*time.Hour:
-		return lasting(d.Truncate(time.Minute))
+		return request.Lasting(d.Truncate(time.Minute))
 	default:
-		return lasting(d.Truncate(time.Hour))
+		return request.Lasting(d.Truncate(time.Hour))
 	}
 }

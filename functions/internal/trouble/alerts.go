@@ -77,7 +77,7 @@ func alert(r request.Request, record request.Record) (request.Trouble, bool) {
 	case r.BreakGlass && record.To == request.Approved && record.From != record.To:
 		t.What = fmt.Sprintf("%s has broken the glass: %s is granted for %s without anybody's "+
 			"approval, by the rule %s, in the request %s. Their reason: %s", r.Requester, role,
-			r.Duration, record.Rule, r.ID, r.Reason)
+			request.Lasting(r.Duration), record.Rule, r.ID, r.Reason)
 		t.Do = "If this should not be, revoke the request now. In any case an approver has to " +
 			"review it afterwards."
 	default:
