@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -164,22 +165,27 @@ func filter(input *dynamodb.QueryInput, q request.Query) {
 }
 
 // Overdue reads open requests whose deadline has come, the oldest first. The index follows the
-// table by some milliseconds: what stands in the answer may have changed since.
+// table by some milliseconds: what stands in the answer may have changed since. Where some cannot
+// be decoded the answer has the others, beside the error.
 func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) (
 	[]request.Request, error,
 ) {
-	return s.byDeadline(ctx, "listing overdue requests", now, limit)
+	found, spoilt, err := s.byDeadline(ctx, "listing overdue requests", now, limit)
+	return found, errors.Join(err, spoilt)
 }
 
 // Open reads open requests, and those whose review is due, the one whose deadline comes first
-// before the others. They may have changed since, as with [Store.Overdue].
+// before the others. They may have changed since, as with [Store.Overdue]. What cannot be decoded
+// is left out: one spoilt item must not keep everybody from asking. Overdue says so.
 func (s *Store) Open(ctx context.Context, limit int) ([]request.Request, error) {
-	return s.byDeadline(ctx, "listing open requests", time.Time{}, limit)
+	found, _, err := s.byDeadline(ctx, "listing open requests", time.Time{}, limit)
+	return found, err
 }
 
-// byDeadline reads requests from the index by_deadline up to a time; zero is no limit.
+// byDeadline reads requests from the index by_deadline up to a time; zero is no limit. Spoilt says
+// what cannot be decoded.
 func (s *Store) byDeadline(ctx context.Context, doing string, until time.Time, limit int) (
-	[]request.Request, error,
+	found []request.Request, spoilt, err error,
 ) {
 	input := &dynamodb.QueryInput{
 		TableName:                &s.table,
@@ -197,23 +203,24 @@ func (s *Store) byDeadline(ctx context.Context, doing string, until time.Time, l
 		input.ExpressionAttributeValues[":until"] =
 			&types.AttributeValueMemberS{Value: text(until)}
 	}
-	var found []request.Request
-	for {
+	for read := 0; ; {
 		answer, err := s.client.Query(ctx, input)
 		if err != nil {
-			return nil, &StoreUnavailable{doing, err}
+			return nil, nil, &StoreUnavailable{doing, err}
 		}
 		for _, attributes := range answer.Items {
 			r, err := fromItem(attributes)
 			if err != nil {
-				return nil, err
+				spoilt = errors.Join(spoilt, err)
+				continue
 			}
 			found = append(found, r)
 		}
 		// A page ends at 1 MB even where the limit is not reached.
-		left := limit - len(found)
+		read += len(answer.Items)
+		left := limit - read
 		if len(answer.LastEvaluatedKey) == 0 || left <= 0 {
-			return found, nil
+			return found, spoilt, nil
 		}
 		input.ExclusiveStartKey, input.Limit = answer.LastEvaluatedKey, aws.Int32(int32(left))
 	}

@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -104,4 +106,33 @@ func clientFor(url string) *dynamodb.Client {
 		BaseEndpoint: &url,
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
 	})
+}
+
+// TestSpoiltItem checks that an item which nobody can read keeps no other one from being seen.
+func TestSpoiltItem(t *testing.T) {
+	server, err := moto.Start(t.Context(), moto.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = server.Close() })
+	client := clientFor(server.URL())
+	require.NoError(t, dynamodbtest.CreateTable(t.Context(), client, "requests"))
+	store := New(client, "requests")
+	good, bad := requesttest.New(time.Now()), requesttest.New(time.Now().Add(-time.Minute))
+	require.NoError(t, store.Create(t.Context(), bad))
+	require.NoError(t, store.Create(t.Context(), good))
+	_, err = client.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+		TableName: aws.String("requests"), Key: key(bad.Request.ID, sortRequest),
+		UpdateExpression: aws.String("SET created_at = :odd"),
+		ExpressionAttributeValues: values{
+			":odd": &types.AttributeValueMemberS{Value: "yesterday"},
+		},
+	})
+	require.NoError(t, err)
+
+	overdue, err := store.Overdue(t.Context(), time.Now().Add(48*time.Hour), 10)
+	assert.ErrorContains(t, err, bad.Request.ID)
+	require.Len(t, overdue, 1)
+	assert.Equal(t, good.Request.ID, overdue[0].ID)
+	open, err := store.Open(t.Context(), 10)
+	require.NoError(t, err)
+	assert.Len(t, open, 1)
 }

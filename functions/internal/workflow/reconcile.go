@@ -39,13 +39,17 @@ type Reconciled struct {
 // One request's failure does not stop the others, and fails the step at its end.
 func (s *Steps) reconcile(ctx context.Context) (Output, error) {
 	overdue, err := s.Store.Overdue(ctx, s.now(), mostOverdue)
-	if err != nil {
+	if err != nil && len(overdue) == 0 {
 		return Output{}, err
 	}
 	result := &Reconciled{Overdue: len(overdue)}
 	// Where some fail slowly and use up the time, it is not always the same ones that come last.
 	rand.Shuffle(len(overdue), func(i, j int) { overdue[i], overdue[j] = overdue[j], overdue[i] })
 	var failures []error
+	if err != nil { // some could not be read; the others end all the same
+		s.Log.ErrorContext(ctx, "overdue requests not read", "error", err.Error())
+		failures = append(failures, err)
+	}
 	for i, r := range overdue {
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < longestEnd {
 			s.Log.WarnContext(ctx, "overdue requests left for the next run",

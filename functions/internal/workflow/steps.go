@@ -37,7 +37,7 @@ type Store interface {
 	StoreHoldToken(ctx context.Context, id, token string) (request.Request, error)
 
 	// Overdue reads open requests whose deadline has come, the oldest first. They may have
-	// changed since.
+	// changed since. With an error it returns those that could be read.
 	Overdue(ctx context.Context, now time.Time, limit int) ([]request.Request, error)
 
 	// Note remembers something about a request, and tells whether it is new.
