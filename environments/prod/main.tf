@@ -26,10 +26,11 @@ locals {
     user               = var.pg_connection_config.user
   }
 
-  # What people are told to connect with.
+  # What people are told to connect with. To verify the certificate they would
+  # need a file of root certificates, whose place on their machine is theirs.
   connect = coalesce(var.connect, format(
-    "host=%v port=%v dbname=%v sslmode=%v", local.database.host,
-    local.database.port, local.database.database, local.database.sslmode
+    "host=%v port=%v dbname=%v sslmode=require", local.database.host,
+    local.database.port, local.database.database
   ))
 
   # What a database of yours cannot do without. The original's placeholders

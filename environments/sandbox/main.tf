@@ -4,10 +4,12 @@
 locals {
   name = "sym-${var.runtime_name}"
 
-  # What people are told to connect with.
+  # What people are told to connect with: the tunnel's end on their machine,
+  # where there is a bastion.
   connect = coalesce(var.connect, format(
-    "host=%v port=%v dbname=%v sslmode=verify-full", module.db.host,
-    module.db.port, module.db.database
+    "host=%v port=%v dbname=%v sslmode=require",
+    var.bastion_enabled ? "127.0.0.1" : module.db.host,
+    var.bastion_enabled ? 15432 : module.db.port, module.db.database
   ))
 }
 

@@ -48,8 +48,8 @@ func commands() []command {
 			more: "It looks again and again, less often as time goes by, and shows how long still.\n" +
 				"Where no terminal is, it writes a line for every change.\n",
 			flags: func(o *options) {
-				o.flags.StringVar(&o.until, "until", "active", "what to wait for, active or done: "+
-					"`state`")
+				o.flags.StringVar(&o.until, "until", "active", "wait for this `state`: active or "+
+					"done")
 				o.timeoutFlag()
 			},
 			run: (*program).wait,

@@ -165,7 +165,7 @@ func TestKey(t *testing.T) {
 	assert.Len(t, w.made, 1)
 	ask[3] = "y"
 	r := w.sym("alice", ask...)
-	assert.Equal(t, exitConflict, r.code)
+	assert.Equal(t, exitUsage, r.code)
 	assert.Contains(t, r.err, "(idempotency_key_reused)")
 
 	w.asked()
@@ -233,7 +233,7 @@ func TestStrangers(t *testing.T) {
 	}{
 		"API Gateway without the route": {404, `{"message":"Not Found"}`, exitFailure,
 			"is not the Runtime's API: it answers 404 Not Found."},
-		"a refused signature": {403, `{"message":"Forbidden"}`, exitRefused,
+		"a refused signature": {403, `{"message":"Forbidden"}`, exitFailure,
 			"API Gateway refused your signature"},
 		"a web page":       {200, `<html>`, exitFailure, "is not the Runtime's API"},
 		"a redirect":       {302, ``, exitFailure, "it answers 302 Found"},

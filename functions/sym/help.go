@@ -26,6 +26,11 @@ func (p *program) version() error {
 	built := "(unknown)"
 	if info, ok := debug.ReadBuildInfo(); ok {
 		built = info.Main.Version + ", " + info.GoVersion
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				built += ", commit " + cut(setting.Value, 13)
+			}
+		}
 	}
 	_, err := fmt.Fprintln(p.out, "sym "+built)
 	return err

@@ -15,15 +15,15 @@ const defaultList = 20
 func listFlags(o *options) {
 	o.flags.StringVar(&o.state, "state", "", "only those in this `state`: requested, approved, "+
 		"denied, expired, active, failed, revoking or done")
-	o.flags.StringVar(&o.flow, "flow", "", "only of this flow: `name`")
-	o.flags.StringVar(&o.target, "target", "", "only of this target: `name`")
-	o.flags.StringVar(&o.who, "requester", "", "only by this person: e-mail `address`")
+	o.flags.StringVar(&o.flow, "flow", "", "only of the flow with this `name`")
+	o.flags.StringVar(&o.target, "target", "", "only of the target with this `name`")
+	o.flags.StringVar(&o.who, "requester", "", "only by who has this e-mail `address`")
 	o.flags.BoolVar(&o.mine, "mine", false, "only your own")
 	o.flags.BoolVar(&o.review, "review", false, "only broken glass that nobody has reviewed")
 	o.flags.StringVar(&o.heldAt, "held-at", "", "who had access at that `time`; all of them")
-	o.flags.IntVar(&o.limit, "limit", defaultList, "at most `n`, 20 unless told")
+	o.flags.IntVar(&o.limit, "limit", defaultList, "`n` of them at most, 20 unless told")
 	o.flags.BoolVar(&o.all, "all", false, "all of them")
-	o.flags.StringVar(&o.next, "next", "", "go on where a list ended: its `next`")
+	o.flags.StringVar(&o.next, "next", "", "go on after the `token` that the last list ended with")
 }
 
 // list is the command that lists requests.

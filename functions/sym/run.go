@@ -136,8 +136,14 @@ func exitCode(err error) int {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
 		return exitUsage
 	case http.StatusUnauthorized, http.StatusForbidden:
+		if refusal.Code == client.CodeForbidden {
+			return exitFailure // API Gateway takes the signature, or the right to call, for none
+		}
 		return exitRefused
 	case http.StatusConflict:
+		if refusal.Code == "idempotency_key_reused" {
+			return exitUsage
+		}
 		return exitConflict
 	case http.StatusNotFound:
 		if refusal.Code == "not_found" {

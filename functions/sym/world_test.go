@@ -412,5 +412,5 @@ func TestSignatureIsChecked(t *testing.T) {
 	w.signIn("alice")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "another")
 	p := w.program(io.Discard, io.Discard)
-	assert.Equal(t, exitRefused, p.run(t.Context(), []string{"list"}))
+	assert.Equal(t, exitFailure, p.run(t.Context(), []string{"list"}))
 }

@@ -60,11 +60,12 @@ var statuses = map[request.Code]int{
 
 	methodNotAllowed: http.StatusMethodNotAllowed,
 
-	request.AlreadyDecided:  http.StatusConflict,
-	request.NotActive:       http.StatusConflict,
-	request.NothingToReview: http.StatusConflict,
-	request.KeyReused:       http.StatusConflict,
-	request.WorkflowEnded:   http.StatusConflict,
+	request.AlreadyDecided:   http.StatusConflict,
+	request.NotActive:        http.StatusConflict,
+	request.RevokedMeanwhile: http.StatusConflict,
+	request.NothingToReview:  http.StatusConflict,
+	request.KeyReused:        http.StatusConflict,
+	request.WorkflowEnded:    http.StatusConflict,
 
 	bodyTooLarge: http.StatusRequestEntityTooLarge,
 

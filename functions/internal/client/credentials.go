@@ -8,12 +8,14 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 )
 
 // LoadAWS finds the caller's credentials and region where every program of AWS's finds them. A
 // profile that is empty is the one of the environment.
 func LoadAWS(ctx context.Context, profile string) (aws.Config, error) {
-	var options []func(*config.LoadOptions) error
+	// What the library warns of is said in our own words, once.
+	options := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
 	if profile != "" {
 		options = append(options, config.WithSharedConfigProfile(profile))
 	}

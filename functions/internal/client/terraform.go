@@ -96,6 +96,9 @@ func HasTerraform(dir string) bool {
 // firstError is the sentence of Terraform's first error, without its frame.
 func firstError(text string) string {
 	var lines []string
+	if i := strings.Index(text, "Error:"); i >= 0 {
+		text = text[i:] // warnings stand before it
+	}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(strings.TrimLeft(line, "│╷╵ \t"))
 		if line == "" && len(lines) > 0 && lines[0] != "" && len(lines) > 1 {

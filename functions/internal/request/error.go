@@ -43,6 +43,8 @@ const (
 	KeyReused Code = "idempotency_key_reused"
 	// NotYours says that only the requester may do this.
 	NotYours Code = "not_your_request"
+	// RevokedMeanwhile says that the access which an extension prolongs was revoked by somebody.
+	RevokedMeanwhile Code = "revoked_meanwhile"
 	// NothingToReview says that the request is no break-glass that waits for its review.
 	NothingToReview Code = "nothing_to_review"
 

@@ -32,6 +32,9 @@ func (s *Service) mayApprove(ctx context.Context, f Flow, r Request, person stri
 	if err != nil {
 		return permission{}, err
 	}
+	if err := s.stillProlongs(ctx, r); err != nil {
+		return permission{}, err
+	}
 	own := person == r.Requester
 	d := set.Document()
 	if own {
@@ -66,6 +69,25 @@ func (s *Service) mayApprove(ctx context.Context, f Flow, r Request, person stri
 	default:
 		return permission{}, s.notAnApprover(f, r, person, match.Because)
 	}
+}
+
+// stillProlongs refuses to extend an access that somebody has taken away: an approver who does not
+// know of it would give it back.
+func (s *Service) stillProlongs(ctx context.Context, r Request) error {
+	if r.Extends == "" {
+		return nil
+	}
+	first, err := s.Store.Get(ctx, r.Extends)
+	if err != nil {
+		return err
+	}
+	by := first.Revocation
+	if by == nil || by.By == r.Requester || by.By == ByWorkflow {
+		return nil
+	}
+	return fail(RevokedMeanwhile, "The access that the request %s would extend was revoked by %s "+
+		"at %s, so it cannot be extended any more. Deny it; %s can ask for the access anew.", r.ID,
+		by.By, stamp(by.At), r.Requester)
 }
 
 // mayDeny returns the rule by which a person may deny a request. Its requester may always
@@ -160,8 +182,12 @@ func (s *Service) notAnApprover(f Flow, r Request, person, because string) error
 // askApprovers ends a refusal with who could have done it.
 func (s *Service) askApprovers(f Flow, r Request, except string) string {
 	var others []string
+	intro := "Ask one of"
 	if set := f.Rules(r.Target.Name); set != nil {
 		d := set.Document()
+		if d.Approvals > 1 {
+			intro = "Ask"
+		}
 		others = slices.Clone(d.Approvers)
 		if from := r.CreatedAt.Add(time.Duration(d.BackupAfterSeconds) * time.Second); !r.CreatedAt.IsZero() &&
 			!s.now().Before(from) {
@@ -169,7 +195,7 @@ func (s *Service) askApprovers(f Flow, r Request, except string) string {
 		}
 	}
 	others = slices.DeleteFunc(others, func(a string) bool { return a == except })
-	return choices("Ask one of", "Ask whoever maintains the flow to name another approver.",
+	return choices(intro, "Ask whoever maintains the flow to name another approver.",
 		others, func(a string) string { return a })
 }
 

@@ -277,6 +277,18 @@ func TestExtend(t *testing.T) {
 	assert.NoError(t, err)
 	assert.Equal(t, request.Active, d.state(t, r.ID), "the first one goes on by itself")
 
+	revoked := d.submit(t)
+	d.move(t, revoked.ID, request.Approved, request.Active)
+	pending, err := d.Extend(t.Context(), alice, revoked.ID, request.Extension{})
+	require.NoError(t, err)
+	_, err = d.Revoke(t.Context(), carol, revoked.ID, "enough")
+	require.NoError(t, err)
+	_, err = d.Approve(t.Context(), bob, pending.ID, "")
+	assert.Equal(t, request.RevokedMeanwhile, codeOf(err))
+	assert.ErrorContains(t, err, "revoked by "+carol)
+	_, err = d.Deny(t.Context(), bob, pending.ID, "")
+	assert.NoError(t, err)
+
 	again := request.Extension{Key: "k-1", Duration: seconds(60)}
 	first, err := d.Extend(t.Context(), alice, r.ID, again)
 	require.NoError(t, err)

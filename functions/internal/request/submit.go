@@ -291,9 +291,9 @@ func checkDuration(asked *time.Duration, target Target) (time.Duration, error) {
 		return 0, fail(InvalidDuration, "The duration has to be a whole number of seconds "+
 			"above zero.")
 	case d > target.MaxDuration:
-		return 0, fail(DurationTooLong, "The target %s can be had for %d seconds at most. Ask "+
-			"for that or less, and again when you need longer.", quote(target.Name),
-			int64(target.MaxDuration/time.Second))
+		return 0, fail(DurationTooLong, "The target %s can be had for %s (%d seconds) at "+
+			"most. Ask for that or less, and again when you need longer.", quote(target.Name),
+			Lasting(target.MaxDuration), int64(target.MaxDuration/time.Second))
 	default:
 		return d, nil
 	}

@@ -119,6 +119,7 @@ func (h *Handler) list(ctx context.Context, c call) (*message, error) {
 	waiting := only(open, func(r request.Request) bool {
 		return r.State == request.Requested && r.Requester == person
 	})
+	decide := only(open, func(r request.Request) bool { return waitsFor(r, person, now) })
 	slices.SortStableFunc(held, func(a, b request.Request) int {
 		return a.ExpiresAt.Compare(b.ExpiresAt)
 	})
@@ -128,10 +129,14 @@ func (h *Handler) list(ctx context.Context, c call) (*message, error) {
 	}
 	for _, r := range waiting[:min(mostListed, len(waiting))] {
 		waits = append(waits, line{
-			code(r.Target.RoleName), words(" in the flow %s for %s, asked for ", r.Flow,
+			code(r.Target.RoleName), words(" in the flow %s for %s, asked ", r.Flow,
 				request.Lasting(r.Duration)),
 			moment(r.CreatedAt), words(", waits until "), moment(r.DecideBy()),
 		})
+	}
+	var decides []line
+	for _, r := range decide[:min(mostListed, len(decide))] {
+		decides = append(decides, deciding(r))
 	}
 	m := &message{text: notification("%d have access now; you wait for %d", len(has), len(waits))}
 	m.blocks = append(m.blocks,
@@ -139,7 +144,36 @@ func (h *Handler) list(ctx context.Context, c call) (*message, error) {
 	if len(waits) > 0 {
 		m.blocks = append(m.blocks, table("What you wait for", "", waits, len(waiting) > len(waits))...)
 	}
+	if len(decides) > 0 {
+		m.blocks = append(m.blocks,
+			table("What waits for you", "", decides, len(decide) > len(decides))...)
+	}
 	return m, nil
+}
+
+// waitsFor tells whether a request waits for this person: for their approval, or for the review of
+// broken glass. By whom is as of when it was asked for; the click asks anew.
+func waitsFor(r request.Request, person string, now time.Time) bool {
+	backup := r.BackupFrom()
+	mayDecide := slices.Contains(r.Approvers, person) || slices.Contains(r.BackupApprovers, person) &&
+		!backup.IsZero() && !now.Before(backup)
+	switch {
+	case !mayDecide, person == r.Requester:
+		return false
+	case r.State == request.Requested:
+		return !slices.Contains(approvers(r), person)
+	}
+	return r.BreakGlass && r.State != request.Approved && !r.ReviewDue.IsZero()
+}
+
+// deciding is a line of what waits for a person.
+func deciding(r request.Request) line {
+	l := line{bold(r.Requester), words(" "), code(r.Target.RoleName), words(" in the flow %s for %s",
+		r.Flow, request.Lasting(r.Duration))}
+	if r.State != request.Requested {
+		return append(l, words(", by broken glass: waits for its review"))
+	}
+	return append(l, words(", waits for approval until "), moment(r.DecideBy()))
 }
 
 // holding is a line of the list: who has what, and how long still.

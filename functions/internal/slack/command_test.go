@@ -49,7 +49,10 @@ func TestListShowsWhoHasWhatAndHowLongStill(t *testing.T) {
 
 	answer = w.command(t, bobID, "list")
 	assert.Contains(t, answer, "alice@example.com readonly")
-	assert.NotContains(t, answer, "wait for", "another person's")
+	assert.NotContains(t, answer, "What you wait for", "another person's")
+	assert.Regexp(t, `(?s)What waits for you\nalice@example.com readonly in the flow postgres for `+
+		`30 minutes, waits for approval until`, answer)
+	assert.NotContains(t, w.command(t, malloID, "list"), "waits", "they decide nothing")
 
 	w.clock.Advance(time.Minute)
 	assert.Contains(t, w.command(t, bobID, "list"), "admin in the flow postgres, is being taken away")

@@ -30,8 +30,7 @@ func channelMessage(r request.Request, user string) message {
 	}
 	if r.Extends != "" {
 		facts = append(facts, line{bold("Extension: "),
-			words("they have the role now, by the request "), code(r.Extends),
-			words(", and want it for longer")})
+			words("they want for longer what they have by the request "), code(r.Extends)})
 	}
 	m.blocks = append(m.blocks,
 		rich(lines(append(facts, line{bold("Why:")})...), quote(r.Reason)),

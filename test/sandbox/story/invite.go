@@ -39,18 +39,21 @@ func invite(ctx context.Context, n *narrator, box *sandbox.Sandbox, d sandbox.De
 	n.chapter("Your turn, for as long as this runs")
 	n.text(fmt.Sprintf(`In a browser, as if in Slack, and as whomever you choose:
 
-  %[10]s
+  %[9]s
 
   1. As Alice, write /sym req below the messages, and ask for a minute.
   2. As Bob, click Approve in #access-requests.
   3. As Alice, read how to connect, and look into the database:
 
-     PGPASSFILE=%[2]s/pgpass psql "host=%[5]s port=%[6]d dbname=%[7]s user=%[8]s \
-       sslmode=verify-full sslrootcert=%[9]s" -c 'SELECT * FROM orders'
+     . %[2]s/alice.env
+     psql "host=%[5]s port=%[6]d dbname=%[7]s user=%[8]s sslmode=require" -c 'SELECT * FROM orders'
 
   4. A minute later it is over, in Slack and in the database.
+  5. Ask for "Read and write": it takes Bob and Carol. Or break the glass: you
+     have it at once, and one of them reviews it.
 
-In a terminal, as alice; there is bob.env and carol.env, too:
+In a terminal, as alice; there is bob.env, and carol.env, who only approves: the
+database has no user for her.
 
   . %[2]s/alice.env
   sym request readonly --reason "To see how it works" --duration 5m
@@ -65,7 +68,7 @@ By the API, with curl:
 What the functions write is in %[2]s/logs.
 Ctrl-C stops everything.
 `, d.APIEndpoint, box.Dir, d.Flow, target, d.Database.Host, d.Database.Port, d.Database.Name, user,
-		box.Authority.File, box.Slack.URL()))
+		box.Slack.URL()))
 	return nil
 }
 
@@ -75,6 +78,7 @@ func writeEnv(box *sandbox.Sandbox, d sandbox.Deployment, name string, who sandb
 	for _, pair := range clientEnv(d, who) {
 		fmt.Fprintf(&env, "export %s\n", pair)
 	}
+	fmt.Fprintf(&env, "export PGPASSFILE=%s/pgpass\n", box.Dir)
 	fmt.Fprintf(&env, "export PATH=%s:$PATH\n", box.Dir)
 	curl := fmt.Sprintf("silent\nshow-error\naws-sigv4 = \"aws:amz:%s:execute-api\"\nuser = \"%s:%s\"\n"+
 		"header = \"X-Amz-Security-Token: %s\"\nheader = \"Content-Type: application/json\"\nwrite-out = \"\\n\"\n",
