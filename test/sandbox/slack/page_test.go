@@ -81,7 +81,7 @@ func asked(reason, approver string) []slackapi.MsgOption {
 	second := slackapi.NewButtonBlockElement("deny", "r-1", plain("Deny")).
 		WithStyle(slackapi.StyleDanger)
 	blocks := []slackapi.Block{
-		slackapi.NewHeaderBlock(plain("Access request: readonly")),
+		slackapi.NewHeaderBlock(plain("🚨 Access request: readonly")),
 		slackapi.NewRichTextBlock("",
 			slackapi.NewRichTextSection(text("Who: ", bold),
 				slackapi.NewRichTextSectionUserElement(Alice, nil), text(" (alice@example.com)\n", nil),
