@@ -33,7 +33,7 @@ func (s *Store) List(ctx context.Context, q request.Query) (request.Page, error)
 	if err != nil {
 		return request.Page{}, err
 	}
-	if !(request.Request{State: q.State}).Ended() && q.State != "" && q.HeldAt.IsZero() {
+	if !q.State.Ended() && q.HeldAt.IsZero() {
 		return s.listOpen(ctx, q, start)
 	}
 	input := &dynamodb.QueryInput{

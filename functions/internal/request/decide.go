@@ -40,65 +40,62 @@ func (s *Service) decide(ctx context.Context, person, id, reason string, d decis
 	if err != nil {
 		return Request{}, err
 	}
-	for range races {
-		r, err := s.get(ctx, id)
-		if err != nil {
-			return Request{}, err
-		}
-		if r.decidedAs(d.action, person) {
-			return s.tellDecision(ctx, r, true)
-		}
-		flow, err := s.flowOf(ctx, r)
-		if err != nil {
-			return Request{}, err
-		}
-		by, err := d.may(ctx, flow, r, person)
-		if err != nil {
-			return Request{}, err
-		}
-		if r.State != Requested {
-			return Request{}, alreadyDecided(r)
-		}
-		if d.state == Approved && s.now().After(r.DecideBy().Add(lateDecision)) {
-			return Request{}, s.tooLate(ctx, r)
-		}
-		act := Act{
-			Action: d.action, By: person, At: s.now(), Reason: reason, Rule: by.rule,
-			Because: by.because,
-		}
-		change := r.Change(d.state, act)
-		if d.state == Approved {
-			missing := s.missing(ctx, flow, r, person)
-			if missing > 0 && r.approvedBy(person) {
-				return r, nil // a repetition, and others are still asked
-			}
-			if missing > 0 {
-				change = r.Note(act)
-			}
-			change.Request.ApprovalsNeeded = len(change.Request.Approvals) + missing
-		}
+	return s.persist(ctx, id, func(r Request) (Request, error) {
+		return s.decideNow(ctx, person, r, reason, d)
+	})
+}
 
-		err = s.Store.Apply(ctx, change)
-		if err != nil && !errors.Is(err, ErrConflict) {
-			return Request{}, err
-		}
-		if err != nil {
-			// Another approval, another decision, or this same person, clicking twice: look again.
-			continue
-		}
-		s.Log.InfoContext(ctx, "request decided", "request_id", id, "action", d.action,
-			"by", person, "rule", by.rule, "state", change.Request.State)
-		if change.Request.State == Requested {
-			return change.Request, nil
-		}
-		// Read again, after the write: this is where the token is found that the workflow may
-		// have left in between, see deliver.
-		if r, err = s.get(ctx, id); err != nil {
-			return Request{}, err
-		}
-		return s.tellDecision(ctx, r, false)
+// decideNow is one try of decide; [ErrConflict] if somebody wrote a record in between: another
+// approval, another decision, or this same person, clicking twice.
+func (s *Service) decideNow(
+	ctx context.Context, person string, r Request, reason string, d decision,
+) (Request, error) {
+	if r.decidedAs(d.action, person) {
+		return s.tellDecision(ctx, r, true)
 	}
-	return Request{}, errRaces
+	flow, err := s.flowOf(ctx, r)
+	if err != nil {
+		return Request{}, err
+	}
+	by, err := d.may(ctx, flow, r, person)
+	if err != nil {
+		return Request{}, err
+	}
+	if r.State != Requested {
+		return Request{}, alreadyDecided(r)
+	}
+	if d.state == Approved && s.now().After(r.DecideBy().Add(lateDecision)) {
+		return Request{}, s.tooLate(ctx, r)
+	}
+	act := Act{
+		Action: d.action, By: person, At: s.now(), Reason: reason, Rule: by.rule,
+		Because: by.because,
+	}
+	change := r.Change(d.state, act)
+	if d.state == Approved {
+		missing := s.missing(ctx, flow, r, person)
+		if missing > 0 && r.approvedBy(person) {
+			return r, nil // a repetition, and others are still asked
+		}
+		if missing > 0 {
+			change = r.Note(act)
+		}
+		change.Request.ApprovalsNeeded = len(change.Request.Approvals) + missing
+	}
+	if err := s.Store.Apply(ctx, change); err != nil {
+		return Request{}, err
+	}
+	s.Log.InfoContext(ctx, "request decided", "request_id", r.ID, "action", d.action,
+		"by", person, "rule", by.rule, "state", change.Request.State)
+	if change.Request.State == Requested {
+		return change.Request, nil
+	}
+	// Read again, after the write: this is where the token is found that the workflow may have
+	// left in between, see deliver.
+	if r, err = s.get(ctx, r.ID); err != nil {
+		return Request{}, err
+	}
+	return s.tellDecision(ctx, r, false)
 }
 
 // missing is how many approvals are still needed once this person's is there. Those that were

@@ -159,7 +159,13 @@ func (r Request) BackupFrom() time.Time {
 }
 
 // Ended tells whether no access is left of the request, and none will come.
-func (r Request) Ended() bool { return len(transitions[r.State]) == 0 }
+func (r Request) Ended() bool { return r.State.Ended() }
+
+// SameAccess tells whether another request is by the same person for the same target.
+func (r Request) SameAccess(other Request) bool {
+	return r.Requester == other.Requester && r.Flow == other.Flow &&
+		r.Target.Name == other.Target.Name
+}
 
 // HeldAt tells whether the role was granted by this request at a time.
 func (r Request) HeldAt(t time.Time) bool {
@@ -240,6 +246,9 @@ func (s State) mayBecome(to State) bool {
 	}
 	return false
 }
+
+// Ended tells whether no other state can follow.
+func (s State) Ended() bool { return len(transitions[s]) == 0 }
 
 // Known tells whether it is a state at all.
 func (s State) Known() bool {

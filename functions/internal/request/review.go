@@ -1,9 +1,6 @@
 package request
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // Review writes down that somebody has looked at a break-glass, and what they found. Who may is
 // everybody who could have approved it, save for its requester.
@@ -12,11 +9,7 @@ func (s *Service) Review(ctx context.Context, person, id, note string) (Request,
 	if err != nil {
 		return Request{}, err
 	}
-	for range races {
-		r, err := s.get(ctx, id)
-		if err != nil {
-			return Request{}, err
-		}
+	return s.persist(ctx, id, func(r Request) (Request, error) {
 		if r.Review != nil && r.Review.By == person {
 			return r, nil // a repetition
 		}
@@ -26,15 +19,12 @@ func (s *Service) Review(ctx context.Context, person, id, note string) (Request,
 		change := r.Note(Act{
 			Action: ActionReview, By: person, At: s.now(), Reason: note, Rule: RuleApprover,
 		})
-		switch err := s.Store.Apply(ctx, change); {
-		case err == nil:
-			s.Log.InfoContext(ctx, "break-glass reviewed", "request_id", id, "by", person)
-			return change.Request, nil
-		case !errors.Is(err, ErrConflict):
+		if err := s.Store.Apply(ctx, change); err != nil {
 			return Request{}, err
 		}
-	}
-	return Request{}, errRaces
+		s.Log.InfoContext(ctx, "break-glass reviewed", "request_id", id, "by", person)
+		return change.Request, nil
+	})
 }
 
 func (s *Service) mayReview(ctx context.Context, r Request, person, note string) error {
@@ -62,8 +52,3 @@ func (s *Service) mayReview(ctx context.Context, r Request, person, note string)
 	}
 	return nil
 }
-
-// races is how often something is tried again after somebody else has changed the request.
-const races = 5
-
-var errRaces = errors.New("the request kept changing")

@@ -14,16 +14,9 @@ func (s *Service) Revoke(ctx context.Context, person, id, reason string) (Reques
 	if err != nil {
 		return Request{}, err
 	}
-	for range races {
-		r, err := s.get(ctx, id)
-		if err != nil {
-			return Request{}, err
-		}
-		if r, err = s.revoke(ctx, person, r, reason); !errors.Is(err, ErrConflict) {
-			return r, err
-		}
-	}
-	return Request{}, errRaces
+	return s.persist(ctx, id, func(r Request) (Request, error) {
+		return s.revoke(ctx, person, r, reason)
+	})
 }
 
 // revoke is one try of [Service.Revoke]; [ErrConflict] if somebody wrote a record in between.

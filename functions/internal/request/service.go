@@ -167,3 +167,25 @@ func (s *Service) get(ctx context.Context, id string) (Request, error) {
 	}
 	return r, err
 }
+
+// races is how often something is tried again after somebody else has changed the request.
+const races = 5
+
+var errRaces = errors.New("the request kept changing")
+
+// persist has something done to a request as it is now, and once more if somebody else has written
+// a record in between: it fails with [ErrConflict] then.
+func (s *Service) persist(
+	ctx context.Context, id string, do func(Request) (Request, error),
+) (Request, error) {
+	for range races {
+		r, err := s.get(ctx, id)
+		if err != nil {
+			return Request{}, err
+		}
+		if r, err = do(r); !errors.Is(err, ErrConflict) {
+			return r, err
+		}
+	}
+	return Request{}, errRaces
+}

@@ -79,8 +79,7 @@ func (m *Reminders) endsSoon(r request.Request, now time.Time) bool {
 // outlived tells whether another request of the same person holds the same role for longer.
 func outlived(r request.Request, open []request.Request) bool {
 	for _, other := range open {
-		if other.State == request.Active && other.ID != r.ID && other.Requester == r.Requester &&
-			other.Flow == r.Flow && other.Target.Name == r.Target.Name &&
+		if other.State == request.Active && other.ID != r.ID && other.SameAccess(r) &&
 			other.ExpiresAt.After(r.ExpiresAt) {
 			return true
 		}

@@ -81,8 +81,7 @@ func (s *Sink) otherHold(ctx context.Context, r request.Request) (until time.Tim
 			"error", err)
 	}
 	for _, other := range open {
-		if other.State == request.Active && other.ID != r.ID && other.Requester == r.Requester &&
-			other.Flow == r.Flow && other.Target.Name == r.Target.Name &&
+		if other.State == request.Active && other.ID != r.ID && other.SameAccess(r) &&
 			other.ExpiresAt.After(until) {
 			until = other.ExpiresAt
 		}

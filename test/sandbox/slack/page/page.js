@@ -70,9 +70,9 @@ const icons = {
     "A6.5 6.5 0 1 0 14.5 3Zm2 6.2a1.7 1.7 0 1 1 0-3.4 1.7 1.7 0 0 1 0 3.4Z",
   eye: "M12 5C7 5 3 8.5 1 12c2 3.5 6 7 11 7s9-3.5 11-7c-2-3.5-6-7-11-7Zm0 11a4 4 0 1 1 0-8" +
     " 4 4 0 0 1 0 8Zm0-2a2 2 0 1 0 0-4 2 2 0 0 0 0 4Z",
+  siren: "M5 20h14v2H5Zm2-2v-5a5 5 0 0 1 10 0v5Zm4-14h2v2h-2ZM4.2 6.3l1.4-1.4 1.5 1.5-1.4" +
+    " 1.4ZM16.9 6.4l1.5-1.5 1.4 1.4-1.5 1.4Z",
 };
-icons.siren = "M5 20h14v2H5Zm2-2v-5a5 5 0 0 1 10 0v5Zm4-14h2v2h-2ZM4.2 6.3l1.4-1.4 1.5 1.5-1.4 1.4Z" +
-  "M16.9 6.4l1.5-1.5 1.4 1.4-1.5 1.4Z";
 function icon(name) {
   const space = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(space, "svg");
