@@ -161,34 +161,42 @@ func (h *handler) answer(ctx context.Context, payload []byte) (any, error) {
 	case e.Event.Type == event.Deescalate:
 		return h.ledger.Deescalate(ctx, e.Run.SRN)
 	}
-	return h.escalate(ctx, e)
-}
-
-func (h *handler) escalate(ctx context.Context, e *event.Event) (any, error) {
-	role, err := e.Role()
+	request, err := h.request(e)
 	if err != nil {
 		return nil, err
 	}
+	if e.Event.Type == event.Check {
+		return h.ledger.Check(ctx, request)
+	}
+	return h.ledger.Escalate(ctx, request)
+}
+
+// request is what an escalate, or a check, asks for.
+func (h *handler) request(e *event.Event) (ledger.Request, error) {
+	role, err := e.Role()
+	if err != nil {
+		return ledger.Request{}, err
+	}
 	if !slices.Contains(h.roles, role) {
-		return nil, event.Refuse(event.RoleNotAllowed,
+		return ledger.Request{}, event.Refuse(event.RoleNotAllowed,
 			"The role %q is not one that this function may hand out.", role)
 	}
 	requester, err := e.Requester()
 	if err != nil {
-		return nil, err
+		return ledger.Request{}, err
 	}
 	user, err := h.users.User(requester)
 	if err != nil {
-		return nil, err
+		return ledger.Request{}, err
 	}
 	duration, err := e.Duration(h.max)
 	if err != nil {
-		return nil, err
+		return ledger.Request{}, err
 	}
-	return h.ledger.Escalate(ctx, ledger.Request{
+	return ledger.Request{
 		Run: e.Run.SRN, User: user, Role: role, Requester: requester,
 		Reason: e.Fields.Reason, Duration: duration,
-	})
+	}, nil
 }
 
 // withMargin ends the work a little before the function's deadline, so that there is time

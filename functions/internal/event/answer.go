@@ -25,6 +25,9 @@ const (
 	RunEnded        Code = "run_ended"
 	RunMismatch     Code = "run_mismatch"
 	NotInstalled    Code = "not_installed"
+	// LastingRole is the reason where what the role can make would outlive the grant, and the
+	// database's administrator has not allowed it by name.
+	LastingRole Code = "lasting_role"
 	// UsersNotMade is the reason where this function is set to make unknown users, and the
 	// database was not set up for it.
 	UsersNotMade Code = "users_not_made"
@@ -96,6 +99,22 @@ type Escalated struct {
 	Standing bool `json:"standing"`
 	// UserMade is true where the user did not exist and was made.
 	UserMade bool `json:"user_made,omitempty"`
+	// NeedsSetRole is true where the user does not inherit the role's rights: nothing works
+	// before SET ROLE.
+	NeedsSetRole bool `json:"needs_set_role,omitempty"`
+	// CouldLeave says, in sentences, what the holder of the role can make that stays when the
+	// role is gone.
+	CouldLeave []string `json:"could_leave,omitempty"`
+}
+
+// Checked is the body that answers a check: what an escalate would do, without doing it. An
+// escalate that would be refused is refused in the same words.
+type Checked struct {
+	User         string   `json:"user"`
+	Role         string   `json:"role"`
+	UserMissing  bool     `json:"user_missing,omitempty"` // the escalate would make the user
+	NeedsSetRole bool     `json:"needs_set_role,omitempty"`
+	CouldLeave   []string `json:"could_leave,omitempty"`
 }
 
 // Deescalated is the body that answers a deescalate. User and Role are empty for a run that
@@ -112,6 +131,25 @@ type Deescalated struct {
 	// membership of their own (a standing one, or that of another run), or the roles that
 	// they are a member of and that are members of it.
 	StillMemberThrough []string `json:"still_member_through"`
+	// LeftBehind is what was made or given while the role was held and is still there. The
+	// first [MaxLeftBehind] are listed; LeftBehindMore counts the others.
+	LeftBehind     []LeftBehind `json:"left_behind,omitempty"`
+	LeftBehindMore int          `json:"left_behind_more,omitempty"`
+	// NotLookedFor says why nobody looked for what was left behind; empty where somebody did.
+	NotLookedFor string `json:"not_looked_for,omitempty"`
+}
+
+// MaxLeftBehind is how much of what was left behind an answer lists.
+const MaxLeftBehind = 50
+
+// LeftBehind is one thing that was made or given while a role was held.
+type LeftBehind struct {
+	// Kind is a stable name, such as "owned", "privilege" or "membership".
+	Kind string `json:"kind"`
+	// What describes it in a few words for a database administrator.
+	What string `json:"what"`
+	// TakenBack is true where the function has undone it.
+	TakenBack bool `json:"taken_back,omitempty"`
 }
 
 // Swept is the body that answers a sweep.
@@ -155,6 +193,13 @@ const (
 	DriftMissing = "missing"
 	// DriftChanged is a run whose membership was changed by somebody else.
 	DriftChanged = "changed"
+	// DriftExposed is a right to the ledger that nobody but the function should have, or a
+	// protection of the ledger that is missing.
+	DriftExposed = "exposed"
+	// DriftTarget is a role that may be handed out and by now should not be.
+	DriftTarget = "target"
+	// DriftLeftBehind is what the holder of a run that has ended left behind.
+	DriftLeftBehind = "left_behind"
 )
 
 // Drift is a difference between the ledger and the catalogue.

@@ -16,10 +16,11 @@ const (
 	TypeStatus = "status"
 )
 
-// The values of [Spec.Type] which change a role.
+// The values of [Spec.Type]. A check asks what an escalate would answer, and changes nothing.
 const (
 	Escalate   = "escalate"
 	Deescalate = "deescalate"
+	Check      = "check"
 )
 
 // Event is one message to the Postgres function. [Event.Type] says which: an event of a

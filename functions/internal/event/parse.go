@@ -44,14 +44,14 @@ func Parse(data []byte) (*Event, error) {
 	}
 
 	switch e.Event.Type {
-	case Escalate, Deescalate:
+	case Escalate, Deescalate, Check:
 	case "":
 		return nil, refuse(MalformedEvent,
 			"The event does not say whether it is an escalate or a deescalate.")
 	default:
 		return nil, refuse(MalformedEvent,
-			"The event is of type %q, but this function knows only %q and %q.",
-			e.Event.Type, Escalate, Deescalate)
+			"The event is of type %q, but this function knows only %q, %q and %q.",
+			e.Event.Type, Escalate, Deescalate, Check)
 	}
 	// The run is a key in the database, whose text cannot hold a NUL; the limit is that of a
 	// B-tree entry with room to spare, since PostgreSQL refuses longer ones at the insert.
@@ -62,7 +62,7 @@ func Parse(data []byte) (*Event, error) {
 		return nil, refuse(MalformedEvent,
 			"The name of the event's run is longer than %d bytes or holds a NUL.", maxRun)
 	}
-	if e.Event.Type == Escalate && e.Fields.Duration == nil {
+	if e.Event.Type != Deescalate && e.Fields.Duration == nil {
 		if given := (node{root}).at("fields", "duration"); given.value != nil {
 			return nil, refuse(InvalidDuration,
 				"The duration has to be a whole number of seconds above zero.")

@@ -1,0 +1,1 @@
+-- What the holder of a role made or was given that stays when the role is gone.

@@ -1,0 +1,78 @@
+-- Refuse what cannot work before anything is changed, in sentences.
+DO $$
+DECLARE
+    broker  text := current_setting('sym.broker');
+    target  text;
+    targets text[];
+    another text;
+BEGIN
+    IF current_setting('server_version_num')::int < 140000 THEN
+        RAISE EXCEPTION 'PostgreSQL 14 or newer is needed, but this is %.',
+            current_setting('server_version');
+    END IF;
+    -- Two runs at once would make the same things.
+    PERFORM pg_advisory_xact_lock(hashtext('sym setup'));
+
+    SELECT array_agg(btrim(t)) INTO targets
+    FROM unnest(string_to_array(current_setting('sym.roles'), ',')) t WHERE btrim(t) <> '';
+    IF targets IS NULL THEN
+        RAISE EXCEPTION 'No roles are given. Say which may be handed out, for example '
+            'with: psql -v broker=% -v roles=readonly,readwrite -f setup.sql', broker;
+    END IF;
+    FOREACH target IN ARRAY targets LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = target) THEN
+            RAISE EXCEPTION 'The role "%" does not exist. Create it first, or correct its '
+                'name (upper and lower case count).', target;
+        END IF;
+        -- Up to version 15 CREATEROLE is enough to hand out a role.
+        IF NOT pg_has_role(current_user, target, 'MEMBER WITH ADMIN OPTION')
+           AND (current_setting('server_version_num')::int >= 160000
+                OR NOT (SELECT rolcreaterole FROM pg_roles WHERE rolname = current_user))
+        THEN
+            RAISE EXCEPTION 'You are "%", who may not hand out the role "%". Run this as '
+                'the one who created that role, or as a superuser.', current_user, target;
+        END IF;
+    END LOOP;
+
+    IF broker = current_user THEN
+        RAISE EXCEPTION 'The broker cannot be "%", who runs this: it has to be a user with '
+            'no rights of its own.', broker;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = broker
+               AND (rolsuper OR rolcreaterole OR rolreplication OR rolbypassrls)) THEN
+        RAISE EXCEPTION 'The broker "%" exists and has more rights than it may have: it '
+            'must not be SUPERUSER, CREATEROLE, REPLICATION or BYPASSRLS.', broker;
+    END IF;
+    -- Memberships belong to the whole server and a ledger to one database: two ledgers of
+    -- one broker would take back what the other has handed out.
+    SELECT min(datname) INTO another
+    FROM pg_shdepend JOIN pg_database d ON d.oid = dbid
+    WHERE refclassid = 'pg_authid'::regclass AND datname <> current_database()
+      AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = broker);
+    IF another IS NOT NULL THEN
+        RAISE EXCEPTION 'The broker "%" has rights in the database "%" already. Every '
+            'database needs a broker of its own: choose another name here.', broker, another;
+    END IF;
+    IF current_setting('sym.create_users') NOT IN ('on', 'off') THEN
+        RAISE EXCEPTION 'create_users is "%", but it has to be on or off.',
+            current_setting('sym.create_users');
+    END IF;
+    IF current_setting('sym.create_users') = 'on' AND NOT
+       (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user) THEN
+        RAISE EXCEPTION 'You are "%", who may not make users, so that the function cannot '
+            'do it with your rights. Run this as a user with CREATEROLE.', current_user;
+    END IF;
+    -- Somebody else's schema could bring along somebody else's functions.
+    IF EXISTS (SELECT FROM pg_namespace
+               WHERE nspname = 'sym' AND pg_get_userbyid(nspowner) <> current_user) THEN
+        RAISE EXCEPTION 'The schema "sym" belongs to "%". Run this as that user.',
+            (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'sym');
+    END IF;
+    -- rds_superuser is a member of this role; a plain owner may not be.
+    IF NOT pg_has_role(current_user, 'pg_signal_backend', 'USAGE') THEN
+        RAISE EXCEPTION 'You are "%", who may not end the sessions of others, which has to '
+            'follow when a role is taken back. Have a superuser run: GRANT '
+            'pg_signal_backend TO "%";', current_user, current_user;
+    END IF;
+END
+$$;
