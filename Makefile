@@ -30,6 +30,7 @@ sandbox: ## Deploy to an AWS on this machine, and see one request from start to 
 	@mkdir -p .build && go build -o .build/story ./test/sandbox/story
 	@exec .build/story
 
+# For a quick run, POSTGRES_VERSIONS=15,18 leaves the other versions of PostgreSQL out.
 test: ## Run every suite: functions, sandbox, and the deployed whole.
 	@go run ./test/sandbox/tools/install
 	@echo "Each package reports when it is done; the last, which deploys everything, takes minutes."

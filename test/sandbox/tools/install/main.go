@@ -2,6 +2,9 @@
 // says where it is. With a name it prints that one path alone, for scripts.
 //
 //	go run ./test/sandbox/tools/install [terraform|moto|postgres|servers]
+//
+// The servers are those that the suites run on, 14 to 18. POSTGRES_VERSIONS=15,18 restricts
+// them, here and in the suites.
 package main
 
 import (
