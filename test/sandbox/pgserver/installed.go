@@ -1,11 +1,14 @@
 package pgserver
 
 import (
+	"bytes"
 	"cmp"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 )
 
 // Installation is a PostgreSQL server found on this machine.
@@ -54,4 +57,18 @@ func Installed() []Installation {
 	}
 	slices.SortFunc(installed, func(a, b Installation) int { return cmp.Compare(b.Major, a.Major) })
 	return installed
+}
+
+func version(binaries string) (int, error) {
+	output, err := exec.Command(filepath.Join(binaries, "postgres"), "--version").Output()
+	if err != nil {
+		return 0, fmt.Errorf("there is no PostgreSQL server in %s: %w", binaries, err)
+	}
+	// "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", or "18beta1" before a release.
+	_, rest, _ := bytes.Cut(output, []byte("(PostgreSQL) "))
+	digits := bytes.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
+	if digits <= 0 {
+		return 0, fmt.Errorf("the version %q of PostgreSQL in %s is strange", output, binaries)
+	}
+	return strconv.Atoi(string(rest[:digits]))
 }

@@ -3,8 +3,6 @@
 package pgserver
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -13,13 +11,8 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -66,7 +59,8 @@ type Server struct {
 	// Major is the version, such as 18.
 	Major int
 
-	tls       bool
+	// config is what it was started with, its binaries filled in.
+	config    Config
 	process   *process.Process
 	exited    chan struct{}
 	temporary []string
@@ -86,6 +80,14 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 		}
 		config.Binaries = found[0].Binaries
 	}
+	return start(ctx, config, (*Server).initialize)
+}
+
+// start is Start, with fill to make the data where the folder has none yet.
+func start(
+	ctx context.Context, config Config,
+	fill func(s *Server, ctx context.Context, account *account, data string) error,
+) (*Server, error) {
 	major, err := version(config.Binaries)
 	if err != nil {
 		return nil, err
@@ -98,7 +100,7 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	s := &Server{
 		Host: "127.0.0.1", Port: config.Port, Major: major,
 		Superuser: config.Superuser, Password: config.Password, Dir: config.Dir,
-		tls: config.CertFile != "",
+		config: config,
 	}
 	if s.Superuser == "" {
 		s.Superuser = "postgres"
@@ -128,30 +130,17 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 
 	data := filepath.Join(s.Dir, "data")
 	if _, missing := os.Stat(filepath.Join(data, "PG_VERSION")); missing != nil {
-		if err = s.initialize(ctx, config, account, data); err != nil {
+		if err = fill(s, ctx, account, data); err != nil {
 			return nil, err
 		}
 	}
-	if err = s.configure(config, account, data, sockets); err != nil {
+	if err = s.configure(account, data, sockets); err != nil {
 		return nil, err
 	}
-
-	// Between finding a free port and listening on it, another process may take it.
-	for attempt := 0; ; attempt++ {
-		if config.Port == 0 {
-			if s.Port, err = freePort(); err != nil {
-				return nil, err
-			}
-		}
-		err = s.launch(ctx, config, account, data)
-		if err == nil {
-			return s, nil
-		}
-		taken := strings.Contains(err.Error(), "could not bind")
-		if !taken || config.Port != 0 || attempt == 4 {
-			return nil, err
-		}
+	if err = s.listen(ctx, account, data); err != nil {
+		return nil, err
 	}
+	return s, nil
 }
 
 // Address is the host and port to connect to.
@@ -166,7 +155,7 @@ func (s *Server) URLFor(user, password, database string) string {
 		Scheme: "postgres", User: url.UserPassword(user, password),
 		Host: s.Address(), Path: "/" + database, RawQuery: "sslmode=disable",
 	}
-	if s.tls {
+	if s.config.CertFile != "" {
 		u.RawQuery = "sslmode=require"
 	}
 	return u.String()
@@ -205,232 +194,4 @@ func (s *Server) temporaryDir(account *account) (string, error) {
 	}
 	s.temporary = append(s.temporary, dir)
 	return dir, account.own(dir)
-}
-
-func (s *Server) initialize(
-	ctx context.Context, config Config, account *account, data string,
-) error {
-	passwords := filepath.Join(s.Dir, "password")
-	if err := account.write(passwords, s.Password+"\n"); err != nil {
-		return err
-	}
-	defer os.Remove(passwords)
-	cmd := exec.CommandContext(ctx, filepath.Join(config.Binaries, "initdb"),
-		"--pgdata="+data, "--username="+s.Superuser, "--pwfile="+passwords,
-		"--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync")
-	account.run(cmd, s.Dir, config.Binaries)
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb failed in %s: %w\n%s", s.Dir, err, output)
-	}
-	return nil
-}
-
-// configure writes the server's configuration, anew at each start.
-func (s *Server) configure(config Config, account *account, data, sockets string) error {
-	settings := []string{
-		"# Written at each start.",
-		"listen_addresses = '127.0.0.1'",
-		"unix_socket_directories = '" + sockets + "'",
-		// What these servers hold is not worth waiting for a disk.
-		"fsync = off", "synchronous_commit = off", "full_page_writes = off",
-		// The log goes to this process, which waits for a sentence in it.
-		"log_destination = 'stderr'", "logging_collector = off",
-		"lc_messages = 'C'", "log_min_messages = warning",
-	}
-	if config.CertFile != "" {
-		// PostgreSQL takes a key only from a file of its own user's.
-		for from, to := range map[string]string{
-			config.CertFile: "server.crt", config.KeyFile: "server.key",
-		} {
-			pem, err := os.ReadFile(from)
-			if err != nil {
-				return fmt.Errorf("the server's certificate or key cannot be read: %w", err)
-			}
-			if err := account.write(filepath.Join(data, to), string(pem)); err != nil {
-				return err
-			}
-		}
-		settings = append(settings, "ssl = on",
-			"ssl_cert_file = 'server.crt'", "ssl_key_file = 'server.key'")
-	}
-	settings = append(settings, config.Settings...)
-	hba := append(append([]string{}, config.HBA...),
-		"local all all scram-sha-256", "host all all all scram-sha-256")
-
-	for name, lines := range map[string][]string{
-		"postgresql.conf": settings, "pg_hba.conf": hba,
-	} {
-		text := strings.Join(lines, "\n") + "\n"
-		if err := account.write(filepath.Join(data, name), text); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// launch starts the server and waits until it is ready or has exited.
-func (s *Server) launch(
-	ctx context.Context, config Config, account *account, data string,
-) error {
-	cmd := exec.Command(filepath.Join(config.Binaries, "postgres"),
-		"-D", data, "-p", strconv.Itoa(s.Port))
-	account.run(cmd, s.Dir, config.Binaries)
-	logs, writer, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	cmd.Stdout, cmd.Stderr = writer, writer
-
-	// SIGQUIT is the immediate shutdown.
-	s.process, err = process.Start(cmd, syscall.SIGQUIT)
-	writer.Close()
-	if err != nil {
-		logs.Close()
-		return fmt.Errorf("postgres could not be started: %w", err)
-	}
-	logged := make(chan struct{})
-	s.exited = make(chan struct{})
-	go func() {
-		_ = s.process.Wait() // How it exited is in its log.
-		<-logged
-		close(s.exited)
-	}()
-
-	ready := make(chan struct{})
-	var tail tail
-	go func() {
-		defer close(logged)
-		defer logs.Close()
-		var once sync.Once
-		lines := bufio.NewScanner(logs)
-		lines.Buffer(nil, 1<<20)
-		for lines.Scan() {
-			tail.add(lines.Text())
-			if config.Log != nil {
-				fmt.Fprintln(config.Log, lines.Text())
-			}
-			// A standby says "ready to accept read-only connections".
-			if strings.Contains(lines.Text(), "ready to accept ") {
-				once.Do(func() { close(ready) })
-			}
-		}
-		// A line too long ends the scanning; the server must not block on a full pipe.
-		_, _ = io.Copy(io.Discard, logs)
-	}()
-	select {
-	case <-ready:
-		return nil
-	case <-s.exited:
-		return fmt.Errorf("PostgreSQL exited at its start:\n%s", tail.text())
-	case <-ctx.Done():
-		_ = s.process.Signal(syscall.SIGQUIT) // It may have exited on its own.
-		<-s.exited
-		return fmt.Errorf("PostgreSQL was not ready in time: %w\n%s", ctx.Err(), tail.text())
-	}
-}
-
-// tail keeps the last lines of the log, for errors.
-type tail struct {
-	mutex sync.Mutex
-	lines []string
-}
-
-func (t *tail) add(line string) {
-	t.mutex.Lock()
-	defer t.mutex.Unlock()
-	t.lines = append(t.lines, line)
-	t.lines = t.lines[max(0, len(t.lines)-20):]
-}
-
-func (t *tail) text() string {
-	t.mutex.Lock()
-	defer t.mutex.Unlock()
-	return strings.Join(t.lines, "\n")
-}
-
-// account is the user that the server runs as: nil for the caller's own.
-type account struct{ uid, gid int }
-
-// unprivileged finds whom to run as. PostgreSQL refuses to run as root.
-func unprivileged() (*account, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
-	}
-	for _, name := range []string{"postgres", "nobody"} {
-		found, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, uidErr := strconv.Atoi(found.Uid)
-		gid, gidErr := strconv.Atoi(found.Gid)
-		if uidErr == nil && gidErr == nil {
-			return &account{uid, gid}, nil
-		}
-	}
-	return nil, errors.New("PostgreSQL refuses to run as root, " +
-		"and there is no user postgres or nobody to run it as")
-}
-
-// own makes a folder that only the account can enter.
-func (a *account) own(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("the folder for PostgreSQL could not be made: %w", err)
-	}
-	if a == nil {
-		return nil
-	}
-	return os.Chown(dir, a.uid, a.gid)
-}
-
-// write makes a file that only the account can read.
-func (a *account) write(path, text string) error {
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		return fmt.Errorf("a file of PostgreSQL could not be written: %w", err)
-	}
-	if a == nil {
-		return nil
-	}
-	return os.Chown(path, a.uid, a.gid)
-}
-
-// run makes a command run as the account.
-func (a *account) run(cmd *exec.Cmd, dir, binaries string) {
-	cmd.Dir = dir
-	// PGPORT and its like, meant for the caller's clients, would change the server.
-	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
-		return strings.HasPrefix(variable, "PG")
-	}), "LC_ALL=C")
-	// Relocated binaries bring their libraries along.
-	libraries := filepath.Join(filepath.Dir(binaries), "lib")
-	if found, _ := filepath.Glob(filepath.Join(libraries, "libpq.so*")); len(found) > 0 {
-		cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+libraries)
-	}
-	if a != nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{
-			Credential: &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)},
-		}
-	}
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("no free port was found: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
-}
-
-func version(binaries string) (int, error) {
-	output, err := exec.Command(filepath.Join(binaries, "postgres"), "--version").Output()
-	if err != nil {
-		return 0, fmt.Errorf("there is no PostgreSQL server in %s: %w", binaries, err)
-	}
-	// "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", or "18beta1" before a release.
-	_, rest, _ := bytes.Cut(output, []byte("(PostgreSQL) "))
-	digits := bytes.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
-	if digits <= 0 {
-		return 0, fmt.Errorf("the version %q of PostgreSQL in %s is strange", output, binaries)
-	}
-	return strconv.Atoi(string(rest[:digits]))
 }
