@@ -85,11 +85,12 @@ func build(ctx context.Context, getenv func(string) string) (*runtime, error) {
 			Chain: connector.New(cfg, s.connectorARN, s.externalID,
 				"function/"+lambdacontext.FunctionName, log),
 			Courier: courier,
-			Report:  reporter.Report,
+			Tell:    reporter.Tell,
 			Now:     time.Now,
 			Log:     log,
 		},
 	}
+	service.Previewer = r.steps
 	if !s.slackIsOn() {
 		return r, nil
 	}

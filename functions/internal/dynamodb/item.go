@@ -36,6 +36,12 @@ type item struct {
 	BreakGlass      bool       `dynamodbav:"break_glass,omitempty"`
 	Terms           string     `dynamodbav:"terms,omitempty"`
 	Fingerprint     string     `dynamodbav:"fingerprint,omitempty"`
+	Account         string     `dynamodbav:"account,omitempty"`
+	NeedsSetRole    bool       `dynamodbav:"needs_set_role,omitempty"`
+	CouldLeave      []string   `dynamodbav:"could_leave,omitempty"`
+	LeftBehind      []leftItem `dynamodbav:"left_behind,omitempty"`
+	LeftBehindMore  int        `dynamodbav:"left_behind_more,omitempty"`
+	NotLookedFor    string     `dynamodbav:"not_looked_for,omitempty"`
 	Workflow        string     `dynamodbav:"state_machine_arn"`
 	LambdaConnector string     `dynamodbav:"lambda_connector_arn"`
 	Channel         string     `dynamodbav:"channel,omitempty"`
@@ -67,6 +73,10 @@ type item struct {
 
 const stillOpen = "open"
 
+// vanishing are the attributes that an item may have had before and has no more: a transition
+// removes those that it does not set.
+var vanishing = []string{"open", "deadline", "review_due", "needs_set_role", "could_leave"}
+
 // storedItem is an item as it is read.
 type storedItem struct {
 	item
@@ -83,6 +93,12 @@ type targetItem struct {
 	DefaultDuration int64  `dynamodbav:"default_duration_seconds"`
 	MaxDuration     int64  `dynamodbav:"max_duration_seconds"`
 	Connect         string `dynamodbav:"connect,omitempty"`
+}
+
+type leftItem struct {
+	Kind      string `dynamodbav:"kind"`
+	What      string `dynamodbav:"what"`
+	TakenBack bool   `dynamodbav:"taken_back,omitempty"`
 }
 
 type actItem struct {
@@ -135,6 +151,11 @@ func toItem(r request.Request) item {
 		BreakGlass:      r.BreakGlass,
 		Terms:           r.Terms,
 		Fingerprint:     r.Fingerprint,
+		Account:         r.Account,
+		NeedsSetRole:    r.NeedsSetRole,
+		CouldLeave:      r.CouldLeave,
+		LeftBehindMore:  r.LeftBehindMore,
+		NotLookedFor:    r.NotLookedFor,
 		Workflow:        r.Workflow,
 		LambdaConnector: r.LambdaConnector,
 		Channel:         r.Channel,
@@ -159,6 +180,9 @@ func toItem(r request.Request) item {
 	}
 	for _, approval := range r.Approvals {
 		i.Approvals = append(i.Approvals, *toActItem(&approval))
+	}
+	for _, left := range r.LeftBehind {
+		i.LeftBehind = append(i.LeftBehind, leftItem(left))
 	}
 	if deadline := r.Deadline(); !deadline.IsZero() {
 		i.Open, i.Deadline = stillOpen, text(deadline)
@@ -223,6 +247,11 @@ func fromItem(attributes values) (request.Request, error) {
 		BreakGlass:      stored.BreakGlass,
 		Terms:           stored.Terms,
 		Fingerprint:     stored.Fingerprint,
+		Account:         stored.Account,
+		NeedsSetRole:    stored.NeedsSetRole,
+		CouldLeave:      stored.CouldLeave,
+		LeftBehindMore:  stored.LeftBehindMore,
+		NotLookedFor:    stored.NotLookedFor,
 		Workflow:        stored.Workflow,
 		LambdaConnector: stored.LambdaConnector,
 		Channel:         stored.Channel,
@@ -246,6 +275,9 @@ func fromItem(attributes values) (request.Request, error) {
 		Review:          p.act(stored.Review),
 		AskToken:        stored.AskToken,
 		HoldToken:       stored.HoldToken,
+	}
+	for _, left := range stored.LeftBehind {
+		r.LeftBehind = append(r.LeftBehind, request.Leftover(left))
 	}
 	for _, approval := range stored.Approvals {
 		r.Approvals = append(r.Approvals, *p.act(&approval))

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	prefixNote = "note#"
-	sortSlack  = "slack"
+	prefixNote  = "note#"
+	sortSlack   = "slack"
+	sortFailure = "failure"
 )
 
 // Note remembers something about a request, and tells whether it is new. Of several at once one
@@ -43,6 +44,32 @@ func (s *Store) Note(ctx context.Context, id, name string) (first bool, err erro
 func (s *Store) Noted(ctx context.Context, id, name string) (bool, error) {
 	item, err := s.read(ctx, id, prefixNote+name)
 	return len(item) > 0, err
+}
+
+// KeepFailure keeps why a step of a request's workflow failed, in place of what was kept before.
+func (s *Store) KeepFailure(ctx context.Context, id string, f request.Failure) error {
+	item := key(id, sortFailure)
+	item["step"] = &types.AttributeValueMemberS{Value: f.Step}
+	item["reason"] = &types.AttributeValueMemberS{Value: f.Reason}
+	item["at"] = &types.AttributeValueMemberS{Value: text(f.At)}
+	return retryContention(ctx, "keeping why a step of the request "+id+" failed", func() error {
+		_, err := s.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.table, Item: item})
+		return err
+	})
+}
+
+// LastFailure is what was kept by [Store.KeepFailure] at last; zero where nothing was.
+func (s *Store) LastFailure(ctx context.Context, id string) (request.Failure, error) {
+	item, err := s.read(ctx, id, sortFailure)
+	if err != nil || len(item) == 0 {
+		return request.Failure{}, err
+	}
+	var p parser
+	f := request.Failure{
+		Step: stringOf(item["step"]), Reason: stringOf(item["reason"]),
+		At: p.time(stringOf(item["at"])),
+	}
+	return f, p.err
 }
 
 // SlackMessage is where a request's message in Slack is; empty where there is none yet.

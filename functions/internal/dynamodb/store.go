@@ -5,8 +5,8 @@
 // by their time of creation, the index by_deadline those that are open by their deadline.
 //
 // What else belongs to a request are items of its partition, too, so that writing them never
-// meets its transitions: notes ("note#<name>"), where its message in Slack is ("slack"), and the
-// lease of who delivers its records ("lease"). The index by_outbox lists the records that have
+// meets its transitions: notes ("note#<name>"), where its message in Slack is ("slack"), why a step
+// failed at last ("failure"), and the lease of who delivers its records ("lease"). The index by_outbox lists the records that have
 // yet to be delivered.
 package dynamodb
 
@@ -90,7 +90,7 @@ func (s *Store) Apply(ctx context.Context, change request.Change) error {
 	for name, value := range item {
 		update.set(name, value)
 	}
-	for _, name := range []string{"open", "deadline", "review_due"} {
+	for _, name := range vanishing {
 		if _, given := item[name]; !given {
 			update.remove(name)
 		}

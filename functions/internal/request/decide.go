@@ -16,7 +16,8 @@ func (s *Service) Approve(ctx context.Context, person, id, reason string) (Reque
 	})
 }
 
-// Deny refuses a request, or withdraws it where the person is its requester.
+// Deny refuses a request, or withdraws it where the person is its requester. One that is approved
+// and not granted yet is withdrawn as [Service.Revoke] does it.
 func (s *Service) Deny(ctx context.Context, person, id, reason string) (Request, error) {
 	return s.decide(ctx, person, id, reason, decision{
 		action: ActionDeny, state: Denied, may: s.mayDeny,
@@ -52,6 +53,9 @@ func (s *Service) decideNow(
 ) (Request, error) {
 	if r.decidedAs(d.action, person) {
 		return s.tellDecision(ctx, r, true)
+	}
+	if d.state == Denied && (r.State == Approved || r.withdrawnBy(person)) {
+		return s.revoke(ctx, person, r, reason)
 	}
 	flow, err := s.flowOf(ctx, r)
 	if err != nil {
@@ -106,6 +110,7 @@ func (s *Service) missing(ctx context.Context, f Flow, r Request, person string)
 		needed = max(1, set.Document().Approvals)
 	}
 	given := 1
+	ctx = WithAccount(ctx, "") // it is not theirs
 	for _, approval := range r.Approvals {
 		if approval.By == person {
 			continue
@@ -148,8 +153,12 @@ func (s *Service) tooLate(ctx context.Context, r Request) error {
 	return alreadyDecided(current)
 }
 
-// tellDecision tells the workflow, as long as it may be waiting to hear of the decision.
+// tellDecision tells the workflow, as long as it may be waiting to hear of the decision, or of the
+// withdrawal that has overtaken it.
 func (s *Service) tellDecision(ctx context.Context, r Request, repeated bool) (Request, error) {
+	if r.State == Revoking && r.Withdrawn() {
+		return s.deliverRevocation(ctx, r)
+	}
 	if r.State != Approved && r.State != Denied {
 		return r, nil
 	}
@@ -239,6 +248,10 @@ func (r Request) decidedAs(action, person string) bool {
 
 func alreadyDecided(r Request) error {
 	switch {
+	case r.Withdrawn() && r.Decision != nil:
+		return fail(AlreadyDecided, "The request %s was withdrawn by %s at %s, and it is %s now. "+
+			"Ask again if the access is still needed.", r.ID, r.Revocation.By,
+			stamp(r.Revocation.At), r.State)
 	case r.Decision == nil:
 		return fail(AlreadyDecided, "The request %s has %s and cannot be decided any more: %s "+
 			"Ask again if the access is still needed.", r.ID, r.State, r.Failure)
@@ -246,9 +259,13 @@ func alreadyDecided(r Request) error {
 		return fail(AlreadyDecided, "The request %s expired at %s: %s Ask again if the access is "+
 			"still needed.", r.ID, stamp(r.Decision.At), r.Decision.Reason)
 	default:
+		next := ""
+		if r.State == Active {
+			next = " Revoke it to end the access."
+		}
 		return fail(AlreadyDecided, "The request %s was %s by %s at %s, and a decision is final. "+
-			"It is %s now.", r.ID, pastOf(r.Decision.Action), r.Decision.By,
-			stamp(r.Decision.At), r.State)
+			"It is %s now.%s", r.ID, pastOf(r.Decision.Action), r.Decision.By,
+			stamp(r.Decision.At), r.State, next)
 	}
 }
 

@@ -48,6 +48,10 @@ const (
 	// NothingToReview says that the request is no break-glass that waits for its review.
 	NothingToReview Code = "nothing_to_review"
 
+	// CannotBeGranted says that the target's function would refuse the grant. The message is the
+	// function's own.
+	CannotBeGranted Code = "cannot_be_granted"
+
 	// WorkflowNotStarted says that a request failed at its very beginning.
 	WorkflowNotStarted Code = "workflow_not_started"
 	// WorkflowNotReached says that a decision stands and that the workflow will see it later.

@@ -27,10 +27,12 @@ const (
 var States = []State{Requested, Approved, Denied, Expired, Active, Failed, Revoking, Done}
 
 // transitions says which state may follow which. A requested request fails where its workflow
-// could not be started; an approved one where the grant was refused or had to be given up.
+// could not be started; an approved one where the grant was refused or had to be given up. An
+// approved one that is withdrawn goes to Revoking at once: the grant may be under way, so the role
+// has to be taken away before the request has ended.
 var transitions = map[State][]State{
 	Requested: {Approved, Denied, Expired, Failed},
-	Approved:  {Active, Failed},
+	Approved:  {Active, Failed, Revoking},
 	Active:    {Revoking},
 	Revoking:  {Done},
 }
@@ -80,6 +82,20 @@ type Request struct {
 	Terms      string        // the rules that applied when it was asked for, in a sentence
 	// Fingerprint is of what was asked for, where that came with an idempotency key.
 	Fingerprint string
+	// Account is the account by which the requester asked, see [WithAccount]. It stays theirs
+	// where their address changes. Empty where it is not known.
+	Account string
+
+	// NeedsSetRole says that the role works only after SET ROLE: the database user does not
+	// inherit it. Before the grant it is what the target's function foresees.
+	NeedsSetRole bool
+	// CouldLeave says, in sentences, what the holder can make that stays when the role is gone.
+	CouldLeave []string
+	// LeftBehind is what was made or given while the role was held, and was still there when it
+	// was taken away: the first of it. LeftBehindMore counts the others.
+	LeftBehind     []Leftover
+	LeftBehindMore int
+	NotLookedFor   string // why nobody looked for what was left behind
 
 	Workflow        string // the ARN of the flow's state machine
 	LambdaConnector string // the ARN of the role that may invoke the target's function
@@ -105,6 +121,20 @@ type Request struct {
 	Review          *Act      // who reviewed a break-glass
 	AskToken        string    // answers the workflow's wait for a decision
 	HoldToken       string    // answers the workflow's wait for the end
+}
+
+// Leftover is one thing that was made or given while a role was held.
+type Leftover struct {
+	Kind      string // a stable name, such as "owned"
+	What      string // a few words for a database administrator
+	TakenBack bool   // the target's function has undone it
+}
+
+// Failure is why a step of a request's workflow failed, at its last try.
+type Failure struct {
+	Step   string // such as "deescalate"
+	Reason string // a sentence
+	At     time.Time
 }
 
 // Act is what somebody did to a request.
@@ -160,6 +190,30 @@ func (r Request) BackupFrom() time.Time {
 
 // Ended tells whether no access is left of the request, and none will come.
 func (r Request) Ended() bool { return r.State.Ended() }
+
+// Withdrawn tells whether the request was ended before it was known to be granted.
+func (r Request) Withdrawn() bool { return r.Revocation != nil && r.GrantedAt.IsZero() }
+
+// OverdueSince is since when the role should have been taken away; zero where it need not be yet
+// or where it has been.
+func (r Request) OverdueSince(now time.Time) time.Time {
+	var since time.Time
+	switch {
+	case r.State == Revoking && r.Revocation != nil:
+		since = r.Revocation.At
+	case r.State == Revoking:
+		since = r.UpdatedAt
+	case r.State != Active:
+		return time.Time{}
+	}
+	if since.IsZero() || !r.ExpiresAt.IsZero() && r.ExpiresAt.Before(since) {
+		since = r.ExpiresAt
+	}
+	if now.Before(since) {
+		return time.Time{}
+	}
+	return since
+}
 
 // SameAccess tells whether another request is by the same person for the same target.
 func (r Request) SameAccess(other Request) bool {

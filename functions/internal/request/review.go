@@ -35,7 +35,7 @@ func (s *Service) mayReview(ctx context.Context, r Request, person, note string)
 	case r.ReviewDue.IsZero():
 		return fail(NothingToReview, "The request %s has no review to come: only broken glass is "+
 			"reviewed.", r.ID)
-	case person == r.Requester:
+	case r.Owns(ctx, person):
 		return fail(SelfApproval, "You broke the glass yourself, and somebody else has to review "+
 			"it.")
 	}

@@ -9,6 +9,9 @@ import (
 // the workflow, which then takes the role away as it does at the expiry; where the workflow was
 // stopped the reconciliation does, within about a minute. Revoking what is being revoked
 // already tells the workflow again.
+//
+// A request that is approved and not granted yet is withdrawn by it: the workflow grants nothing
+// from then on, and takes back what it may have granted at that moment.
 func (s *Service) Revoke(ctx context.Context, person, id, reason string) (Request, error) {
 	reason, err := checkReason(reason)
 	if err != nil {
@@ -25,7 +28,7 @@ func (s *Service) revoke(ctx context.Context, person string, r Request, reason s
 ) {
 	by := permission{rule: RuleRequester}
 	// The requester's right does not hang on the configuration being readable.
-	if person != r.Requester {
+	if !r.Owns(ctx, person) {
 		flow, err := s.flowOf(ctx, r)
 		if err != nil {
 			return Request{}, err
@@ -34,7 +37,7 @@ func (s *Service) revoke(ctx context.Context, person string, r Request, reason s
 			return Request{}, err
 		}
 	}
-	if r.State == Active {
+	if r.State == Active || r.State == Approved {
 		err := s.Store.Apply(ctx, r.Change(Revoking, Act{
 			Action: ActionRevoke, By: person, At: s.now(), Reason: reason, Rule: by.rule,
 		}))
@@ -42,7 +45,7 @@ func (s *Service) revoke(ctx context.Context, person string, r Request, reason s
 			return Request{}, err
 		}
 		s.Log.InfoContext(ctx, "request revoked", "request_id", r.ID, "by", person,
-			"rule", by.rule)
+			"rule", by.rule, "from", r.State)
 		// After the write, for the token; see deliver.
 		if r, err = s.get(ctx, r.ID); err != nil {
 			return Request{}, err
@@ -59,12 +62,28 @@ func (s *Service) revoke(ctx context.Context, person string, r Request, reason s
 	return Request{}, notActive(r)
 }
 
+// withdrawnBy tells whether this person has withdrawn the request after its approval.
+func (r Request) withdrawnBy(person string) bool {
+	return r.Withdrawn() && r.Revocation.By == person
+}
+
 func (s *Service) deliverRevocation(ctx context.Context, r Request) (Request, error) {
-	err := s.deliver(ctx, r, r.HoldToken)
+	token := r.HoldToken
+	if r.Withdrawn() {
+		// The workflow may not have heard of the approval yet. If it has it grants nothing any
+		// more, and the step that holds an access sees by itself that there is none to hold.
+		token = r.AskToken
+	}
+	err := s.deliver(ctx, r, token)
 	switch {
 	case err == nil:
 		return r, nil
 	case !errors.Is(err, ErrWorkflowEnded):
+		if r.Withdrawn() {
+			return Request{}, failBecause(err, WorkflowNotReached, "The request %s is withdrawn, "+
+				"but its workflow could not be told just now. It notices by itself with its next "+
+				"step; withdraw it again to tell it again.", r.ID)
+		}
 		return Request{}, failBecause(err, WorkflowNotReached, "The revocation of the request %s "+
 			"stands, but its workflow could not be told just now. Repeat the revocation to tell it "+
 			"again; otherwise the access ends when its time is over.", r.ID)
@@ -81,10 +100,10 @@ func notActive(r Request) error {
 	case Requested:
 		return fail(NotActive, "The request %s is not decided yet, so there is nothing to revoke. "+
 			"Deny it to withdraw it.", r.ID)
-	case Approved:
-		return fail(NotActive, "The request %s is approved and its access is being granted. "+
-			"Revoke it again in a moment.", r.ID)
 	case Done:
+		if r.GrantedAt.IsZero() {
+			return fail(NotActive, "The request %s was withdrawn before anything was granted.", r.ID)
+		}
 		return fail(NotActive, "The access of the request %s has ended already, at %s.", r.ID,
 			stamp(r.DoneAt))
 	default:

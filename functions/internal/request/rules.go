@@ -35,7 +35,7 @@ func (s *Service) mayApprove(ctx context.Context, f Flow, r Request, person stri
 	if err := s.stillProlongs(ctx, r); err != nil {
 		return permission{}, err
 	}
-	own := person == r.Requester
+	own := r.Owns(ctx, person)
 	d := set.Document()
 	if own {
 		switch {
@@ -43,7 +43,7 @@ func (s *Service) mayApprove(ctx context.Context, f Flow, r Request, person stri
 			return permission{}, fail(SelfApproval, "You asked for this access yourself, and the "+
 				"flow %s wants another person to approve it. %s", quote(f.Name),
 				s.askApprovers(f, r, person))
-		case len(d.Approvers) == 0:
+		case len(d.Approvers) == 0 && person == r.Requester:
 			return permission{rule: RuleSelfApproval}, nil
 		}
 	}
@@ -95,7 +95,7 @@ func (s *Service) stillProlongs(ctx context.Context, r Request) error {
 func (s *Service) mayDeny(ctx context.Context, f Flow, r Request, person string) (
 	permission, error,
 ) {
-	if person == r.Requester {
+	if r.Owns(ctx, person) {
 		return permission{rule: RuleRequester}, nil
 	}
 	if f.listed(r, person) {
@@ -107,11 +107,8 @@ func (s *Service) mayDeny(ctx context.Context, f Flow, r Request, person string)
 	return permission{}, s.notAnApprover(f, r, person, "")
 }
 
-// mayRevoke returns the rule by which a person may end a request's access before its time.
+// mayRevoke returns the rule by which a person may end another's access before its time.
 func (s *Service) mayRevoke(f Flow, r Request, person string) (permission, error) {
-	if person == r.Requester {
-		return permission{rule: RuleRequester}, nil
-	}
 	if !f.listed(r, person) {
 		return permission{}, fail(NotAllowedToRevoke, "You (%s) can neither revoke the access of "+
 			"%s nor decide about it: it is theirs, and you are not an approver of the flow %s. %s",

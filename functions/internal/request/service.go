@@ -111,6 +111,10 @@ type Service struct {
 	NewID     func() string
 	Log       *slog.Logger
 
+	// Previewer asks the target's function whether it would grant a request. Nil is nobody: what
+	// cannot be granted shows after the approval then.
+	Previewer Previewer
+
 	// Report tells a human of what needs one. Nil is nobody: it is logged then.
 	Report func(context.Context, Trouble)
 }

@@ -34,8 +34,13 @@ type Submission struct {
 
 // Check tells what [Service.Submit] would refuse, and writes nothing.
 func (s *Service) Check(ctx context.Context, person string, sub Submission) error {
-	r, v, err := s.assess(ctx, person, sub)
+	id, err := s.newID(person, sub)
+	if err != nil {
+		return err
+	}
+	r, v, err := s.assess(ctx, person, id, sub)
 	if err == nil && v.state == Denied {
+		r.ID = "" // it is not written down
 		return deniedByRule(r.Change(Denied, v.act).Request)
 	}
 	return err
@@ -56,14 +61,13 @@ func (s *Service) Submit(ctx context.Context, person string, sub Submission) (Re
 			return s.repeated(ctx, r, sub, err)
 		}
 	}
-	r, v, err := s.assess(ctx, person, sub)
+	r, v, err := s.assess(ctx, person, id, sub)
 	if err != nil {
 		return Request{}, err
 	}
 	if sub.OnlyDenial && v.state != Denied {
 		return Request{}, nil
 	}
-	r.ID = id
 	changes := []Change{{Request: r, Record: Record{Sequence: 1, To: Requested, Act: Act{
 		Action: ActionSubmit, By: person, At: r.CreatedAt, Reason: r.Reason, Rule: RuleRequester,
 	}}}}
@@ -148,9 +152,9 @@ func (s *Service) neverStarted(ctx context.Context, r Request, cause error) erro
 		"moment; if it fails again, tell whoever maintains the flow %s.", r.ID, quote(r.Flow))
 }
 
-// assess turns a submission into a request, without an id, and asks the rules about it; or says
-// what is wrong with it.
-func (s *Service) assess(ctx context.Context, person string, sub Submission) (
+// assess turns a submission into a request, and asks the rules about it, and the target's
+// function; or says what is wrong with it.
+func (s *Service) assess(ctx context.Context, person, id string, sub Submission) (
 	Request, verdict, error,
 ) {
 	flow, target, err := s.find(ctx, sub)
@@ -187,6 +191,8 @@ func (s *Service) assess(ctx context.Context, person string, sub Submission) (
 	}
 	now := s.now()
 	r := Request{
+		ID:              id,
+		Account:         accountOf(ctx),
 		Flow:            flow.Name,
 		Target:          target,
 		Requester:       person,
@@ -216,8 +222,12 @@ func (s *Service) assess(ctx context.Context, person string, sub Submission) (
 		r.ReviewDue = now.Add(ReviewEvery)
 	}
 	v, err := s.judge(ctx, flow, set, r)
-	if v.state == Denied {
+	switch {
+	case err != nil:
+	case v.state == Denied:
 		r.ReviewDue = time.Time{}
+	case !sub.OnlyDenial:
+		err = s.preview(ctx, &r)
 	}
 	return r, v, err
 }

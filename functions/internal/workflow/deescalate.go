@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"sym-postgres-quickstart/functions/internal/connector"
 	"sym-postgres-quickstart/functions/internal/event"
@@ -67,19 +68,28 @@ func (s *Steps) takeAway(ctx context.Context, r request.Request) (request.Change
 	if err := json.Unmarshal(answer.Body, &body); err != nil || body.Run != s.run(r) {
 		return request.Change{}, notAnAnswer("what became of this run", answer)
 	}
+	to, act := request.Done, s.machine(request.ActionEnd, request.RuleRevoked, describeEnd(r, body))
 	if r.State == request.Approved {
-		change := r.Change(request.Failed, s.machine(request.ActionFail,
-			request.RuleWorkflowFailure, "The access could not be granted in time. Whatever had "+
-				"been granted has been taken back."))
-		if body.Changed {
-			// The role was held. Since when nobody has told: it was not before the approval.
-			change.Request.GrantedAt, change.Request.DoneAt = r.UpdatedAt, change.Record.At
-			change.Request.DatabaseUser = body.User
-		}
-		return change, nil
+		to, act = request.Failed, s.machine(request.ActionFail, request.RuleWorkflowFailure,
+			"The access could not be granted in time. Whatever had been granted has been taken "+
+				"back."+describeLeft(body))
 	}
-	return r.Change(request.Done, s.machine(request.ActionEnd, request.RuleRevoked,
-		describeEnd(r, body))), nil
+	change := r.Change(to, act)
+	if r.GrantedAt.IsZero() && body.Changed {
+		// The role was held. Since when nobody has told: it was not before the approval.
+		change.Request.GrantedAt, change.Request.DoneAt = approvedAt(r), change.Record.At
+		change.Request.DatabaseUser = body.User
+	}
+	keepLeft(&change.Request, body)
+	return change, nil
+}
+
+// approvedAt is when a request was approved.
+func approvedAt(r request.Request) time.Time {
+	if r.Decision != nil {
+		return r.Decision.At
+	}
+	return r.UpdatedAt
 }
 
 // timeIsUp is what ends a grant that no person has ended: its expiry, or a workflow that could
@@ -94,7 +104,11 @@ func (s *Steps) timeIsUp(r request.Request) request.Act {
 
 func describeEnd(r request.Request, body event.Deescalated) string {
 	text := fmt.Sprintf("The role %q has been taken away.", r.Target.RoleName)
-	if !body.Changed {
+	switch {
+	case !body.Changed && r.Withdrawn():
+		text = fmt.Sprintf("The role %q had not been granted, and a grant that comes late is "+
+			"refused.", r.Target.RoleName)
+	case !body.Changed:
 		text = fmt.Sprintf("The role %q had been taken away before.", r.Target.RoleName)
 	}
 	switch n := body.SessionsEnded; {
@@ -107,5 +121,5 @@ func describeEnd(r request.Request, body event.Deescalated) string {
 		text += " The user still has it through " + strings.Join(body.StillMemberThrough, ", ") +
 			"."
 	}
-	return text
+	return text + describeLeft(body)
 }

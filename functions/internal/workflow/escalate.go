@@ -28,7 +28,7 @@ func (s *Steps) escalate(ctx context.Context, id string) (Output, error) {
 		return Output{}, err
 	}
 	if refusal := answer.Refusal(); refusal != nil {
-		return s.settle(ctx, r, func(r request.Request) request.Change {
+		return s.settle(ctx, r, false, func(r request.Request) request.Change {
 			return r.Change(request.Failed, s.machine(request.ActionFail, request.RuleRefused,
 				strings.Join(answer.Errors, " ")))
 		})
@@ -38,16 +38,13 @@ func (s *Steps) escalate(ctx context.Context, id string) (Output, error) {
 		body.ExpiresAt.IsZero() {
 		return Output{}, notAnAnswer("when the grant of this run expires", answer)
 	}
-	out, err := s.settle(ctx, r, func(r request.Request) request.Change {
-		change := r.Change(request.Active, s.machine(request.ActionGrant, request.RuleGranted,
-			describeGrant(body)))
-		if !body.GrantedAt.IsZero() {
-			// An earlier try may have granted it, whose answer was lost.
-			change.Request.GrantedAt = body.GrantedAt.UTC().Truncate(time.Millisecond)
+	out, err := s.settle(ctx, r, true, func(r request.Request) request.Change {
+		act := s.machine(request.ActionGrant, request.RuleGranted, describeGrant(body))
+		if r.State == request.Revoking {
+			act.Reason += " The request was withdrawn meanwhile, so it is taken back at once."
+			return s.grantedNow(r.Note(act), body)
 		}
-		change.Request.ExpiresAt = body.ExpiresAt.UTC().Truncate(time.Millisecond)
-		change.Request.DatabaseUser = body.User
-		return change
+		return s.grantedNow(r.Change(request.Active, act), body)
 	})
 	if err == nil && out.State == request.Failed {
 		// It was given up meanwhile. Nobody else will take back what has just been granted.
@@ -56,10 +53,26 @@ func (s *Steps) escalate(ctx context.Context, id string) (Output, error) {
 	return out, err
 }
 
+// grantedNow writes into a request what the function says of its grant.
+func (s *Steps) grantedNow(change request.Change, body event.Escalated) request.Change {
+	r := &change.Request
+	r.GrantedAt = change.Record.At
+	if !body.GrantedAt.IsZero() {
+		// An earlier try may have granted it, whose answer was lost.
+		r.GrantedAt = body.GrantedAt.UTC().Truncate(time.Millisecond)
+	}
+	r.ExpiresAt = body.ExpiresAt.UTC().Truncate(time.Millisecond)
+	r.DatabaseUser = body.User
+	r.NeedsSetRole, r.CouldLeave = body.NeedsSetRole, bounded(body.CouldLeave)
+	return change
+}
+
 // settle writes what escalate came to. If the request has gone on to another state meanwhile
-// then that stands; a record that changes no state, such as a review, is no reason to stop.
+// then that stands; a record that changes no state, such as a review, is no reason to stop. What
+// was granted although the request was withdrawn at that moment is written down, too.
 func (s *Steps) settle(
-	ctx context.Context, r request.Request, change func(request.Request) request.Change,
+	ctx context.Context, r request.Request, grants bool,
+	change func(request.Request) request.Change,
 ) (Output, error) {
 	for range races {
 		c := change(r)
@@ -73,7 +86,8 @@ func (s *Steps) settle(
 		if r, err = s.Store.Get(ctx, r.ID); err != nil {
 			return Output{}, err
 		}
-		if r.State != request.Approved {
+		withdrawn := r.State == request.Revoking && r.Withdrawn()
+		if r.State != request.Approved && !(withdrawn && grants) {
 			return s.granted(r), nil
 		}
 	}
@@ -90,8 +104,9 @@ func (s *Steps) granted(r request.Request) Output {
 			State: r.State, HoldSeconds: max(1, int64((left+time.Second-1)/time.Second)),
 		}
 	case request.Revoking:
-		// Somebody revoked it before the workflow came to hold it. What takes it away lies
-		// behind the state Hold, which will see it and go on at once.
+		// Somebody revoked it before the workflow came to hold it, or withdrew it before it was
+		// granted. What takes it away lies behind the state Hold, which will see it and go on at
+		// once.
 		return Output{State: request.Active, HoldSeconds: 1}
 	default:
 		return Output{State: r.State}
@@ -100,6 +115,10 @@ func (s *Steps) granted(r request.Request) Output {
 
 func describeGrant(body event.Escalated) string {
 	text := fmt.Sprintf("The role %q is granted to the database user %q.", body.Role, body.User)
+	if body.NeedsSetRole {
+		text += fmt.Sprintf(" The user does not inherit it: it works once SET ROLE %s has been "+
+			"run.", request.QuoteName(body.Role))
+	}
 	if body.Standing {
 		text += " The user was a member before and stays one afterwards."
 	}

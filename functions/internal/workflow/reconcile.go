@@ -18,9 +18,6 @@ const (
 	// to spare: Step Functions promises no more than that it will be seen.
 	notYetVisible = time.Minute
 
-	// veryLate is how long after its end access may be there before a human hears of it.
-	veryLate = 5 * time.Minute
-
 	// longestEnd is what one request may take to be ended: the longest that the Postgres
 	// function works, and the way to it.
 	longestEnd = 35 * time.Second
@@ -36,8 +33,12 @@ type Reconciled struct {
 // somebody stopped it, it failed, or it never started. A workflow that runs is never
 // interfered with, however late it is: it is trying, and has raised its own alarm.
 //
-// One request's failure does not stop the others, and fails the step at its end.
+// One request's failure does not stop the others, and fails the step at its end. Humans are told
+// first of what is late: ending requests may take all the time that there is.
 func (s *Steps) reconcile(ctx context.Context) (Output, error) {
+	if err := s.tellLate(ctx); err != nil {
+		s.Log.ErrorContext(ctx, "not everything that is late was told", "error", err.Error())
+	}
 	overdue, err := s.Store.Overdue(ctx, s.now(), mostOverdue)
 	if err != nil && len(overdue) == 0 {
 		return Output{}, err
@@ -97,7 +98,7 @@ func (s *Steps) reconcileOne(ctx context.Context, id string) (ended bool, err er
 	}
 	switch execution {
 	case request.Running:
-		return false, s.reportLate(ctx, r)
+		return false, nil
 	case request.Missing:
 		// It was last asked for at the request's last change, which an approval at the last
 		// moment may have made after the deadline.
@@ -117,6 +118,7 @@ func (s *Steps) reconcileOne(ctx context.Context, id string) (ended bool, err er
 		out, err = s.deescalate(ctx, id)
 	}
 	if err != nil {
+		s.keepFailure(ctx, Input{Step: "deescalate", RequestID: id}, err)
 		return false, err
 	}
 	s.Log.WarnContext(ctx, "overdue request ended without its workflow", "request_id", id,
@@ -133,28 +135,6 @@ func (s *Steps) remindOfReview(ctx context.Context, r request.Request) error {
 		return nil // reviewed just now
 	}
 	return err
-}
-
-// reportLate tells a human, once, of access that should have ended and that its workflow cannot
-// end. The workflow's own alarm goes to the error topic; this reaches the error channel too.
-func (s *Steps) reportLate(ctx context.Context, r request.Request) error {
-	if r.State != request.Active && r.State != request.Revoking ||
-		s.now().Before(r.Deadline().Add(veryLate)) {
-		return nil
-	}
-	first, err := s.Store.Note(ctx, r.ID, "late")
-	if err != nil || !first {
-		return err
-	}
-	s.Report(ctx, request.Trouble{
-		What: fmt.Sprintf("The role %q should have been taken away at %s and has not been yet.",
-			r.Target.RoleName, r.Deadline().UTC().Format("2006-01-02 15:04:05 UTC")),
-		Whom: r.Requester,
-		Do: "The workflow goes on trying, and so does the sweep: see to it that the database and " +
-			"the Postgres function can be reached. The function's log says why it failed.",
-		RequestID: r.ID,
-	})
-	return nil
 }
 
 // remind does what the schedule is for beside ending requests. Nothing of it may keep that

@@ -59,25 +59,6 @@ func (m *machine) records(t *testing.T) []request.Record {
 	return records
 }
 
-// TestLateIsReported checks that a human hears once of access that does not end.
-func TestLateIsReported(t *testing.T) {
-	m := newMachine(t, request.Approved, request.Active)
-	m.start(t)
-	m.clock.Advance(30*time.Minute + 5*time.Minute - time.Millisecond)
-	_, err := m.reconcile(t)
-	require.NoError(t, err)
-	assert.Empty(t, m.reported)
-	m.clock.Advance(time.Millisecond)
-	for range 2 {
-		_, err = m.reconcile(t)
-		require.NoError(t, err)
-	}
-	require.Len(t, m.reported, 1)
-	assert.Equal(t, alice, m.reported[0].Whom)
-	assert.Equal(t, m.id, m.reported[0].RequestID)
-	assert.Contains(t, m.reported[0].What, `The role "readonly" should have been taken away at 2026-03-03`)
-}
-
 // courier and chat fail, or remember what they were asked.
 type courier struct {
 	fail      error

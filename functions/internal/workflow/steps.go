@@ -40,8 +40,14 @@ type Store interface {
 	// changed since. With an error it returns those that could be read.
 	Overdue(ctx context.Context, now time.Time, limit int) ([]request.Request, error)
 
-	// Note remembers something about a request, and tells whether it is new.
+	// Note remembers something about a request, and tells whether it is new; Noted tells whether
+	// it was noted.
 	Note(ctx context.Context, id, name string) (first bool, err error)
+	Noted(ctx context.Context, id, name string) (bool, error)
+
+	// KeepFailure keeps why a step failed, and LastFailure returns what was kept at last.
+	KeepFailure(ctx context.Context, id string, f request.Failure) error
+	LastFailure(ctx context.Context, id string) (request.Failure, error)
 }
 
 // Courier delivers the audit records that are written, see the package delivery.
@@ -76,9 +82,10 @@ type Steps struct {
 	Chain     Sender
 	Courier   Courier
 	Chat      Chat
-	Report    func(context.Context, request.Trouble)
-	Now       func() time.Time
-	Log       *slog.Logger
+	// Tell tells a human, or fails where it could not.
+	Tell func(context.Context, request.Trouble) error
+	Now  func() time.Time
+	Log  *slog.Logger
 }
 
 // CheckRules is the step by which Terraform asks whether rules compile.
@@ -161,6 +168,7 @@ func (s *Steps) Run(ctx context.Context, in Input) (Output, error) {
 	out, err := s.step(ctx, in)
 	if err != nil {
 		err = named(in, err)
+		s.keepFailure(ctx, in, err)
 		log.ErrorContext(ctx, "step failed", "error_type", fmt.Sprintf("%T", err),
 			"error", err.Error())
 		return Output{}, err

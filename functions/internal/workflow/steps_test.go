@@ -33,7 +33,8 @@ type machine struct {
 	workflows *requesttest.Workflows
 	clock     *requesttest.Clock
 	function  *function
-	reported  []request.Trouble
+	told      []request.Trouble
+	deaf      error // what telling a human fails with
 	id        string
 }
 
@@ -68,8 +69,12 @@ func newMachine(t *testing.T, path ...request.State) *machine {
 	m.steps = &workflow.Steps{
 		OrgSlug: "acme", Store: m.store, Workflows: m.workflows, Chain: m.function,
 		Now: m.clock.Now, Log: log,
-		Report: func(_ context.Context, trouble request.Trouble) {
-			m.reported = append(m.reported, trouble)
+		Tell: func(_ context.Context, trouble request.Trouble) error {
+			if m.deaf != nil {
+				return m.deaf
+			}
+			m.told = append(m.told, trouble)
+			return nil
 		},
 	}
 	m.service = &request.Service{
@@ -354,6 +359,7 @@ func TestEscalate(t *testing.T) {
 		for _, path := range [][]request.State{
 			{}, {request.Denied}, {request.Expired}, {request.Failed},
 			{request.Approved, request.Active, request.Revoking, request.Done},
+			{request.Approved, request.Revoking, request.Done},
 		} {
 			m := newMachine(t, path...)
 			before := m.get(t)

@@ -26,6 +26,7 @@ type Memory struct {
 	records  map[string][]request.Record
 	notes    map[string]bool
 	messages map[string][2]string
+	failures map[string]request.Failure
 }
 
 // NewMemory makes an empty store.
@@ -33,6 +34,7 @@ func NewMemory() *Memory {
 	return &Memory{
 		requests: map[string]request.Request{}, records: map[string][]request.Record{},
 		notes: map[string]bool{}, messages: map[string][2]string{},
+		failures: map[string]request.Failure{},
 	}
 }
 
@@ -193,6 +195,21 @@ func (m *Memory) Noted(_ context.Context, id, name string) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.notes[id+"/"+name], m.fail("noted")
+}
+
+// KeepFailure keeps why a step failed.
+func (m *Memory) KeepFailure(_ context.Context, id string, f request.Failure) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failures[id] = f
+	return m.fail("keep failure")
+}
+
+// LastFailure is why a step failed at last; zero where none did.
+func (m *Memory) LastFailure(_ context.Context, id string) (request.Failure, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.failures[id], m.fail("last failure")
 }
 
 // SlackMessage is where a request's message is; empty where there is none.

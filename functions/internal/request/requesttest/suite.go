@@ -25,6 +25,8 @@ type Store interface {
 	Open(ctx context.Context, limit int) ([]request.Request, error)
 	Note(ctx context.Context, id, name string) (first bool, err error)
 	Noted(ctx context.Context, id, name string) (bool, error)
+	KeepFailure(ctx context.Context, id string, f request.Failure) error
+	LastFailure(ctx context.Context, id string) (request.Failure, error)
 	SlackMessage(ctx context.Context, id string) (channel, ts string, err error)
 	SaveSlackMessage(ctx context.Context, id, channel, ts string) error
 }
@@ -44,7 +46,8 @@ func New(at time.Time) request.Change {
 		Channel:         "#access", ApprovalTimeout: time.Hour,
 		BackupAfter: 15 * time.Minute, BackupApprovers: []string{"dave@example.com"},
 		Approvers: []string{"bob@example.com", "carol@example.com"},
-		Terms:     "Bob approves it.", ApprovalsNeeded: 1,
+		Terms:     "Bob approves it.", ApprovalsNeeded: 1, Account: "slack:U0ALICE",
+		NeedsSetRole: true, CouldLeave: []string{"It may create tables in the schema public."},
 		State: request.Requested, Version: 1, CreatedAt: at, UpdatedAt: at,
 	}
 	return request.Change{Request: r, Record: request.Record{
@@ -78,10 +81,40 @@ func TestStore(t *testing.T, store Store) {
 		change = change.Request.Change(request.Active, act(request.ActionGrant, "workflow"))
 		change.Request.ExpiresAt = at.Add(time.Hour)
 		change.Request.DatabaseUser = "alice"
+		change.Request.NeedsSetRole, change.Request.CouldLeave = false, nil
+		require.NoError(t, store.Apply(ctx, change))
+		got, err = store.Get(ctx, first.Request.ID)
+		require.NoError(t, err)
+		assert.Equal(t, change.Request, got, "also that the function foresaw something else")
+
+		change = got.Change(request.Revoking, act(request.ActionRevoke, "bob@example.com"))
+		require.NoError(t, store.Apply(ctx, change))
+		change = change.Request.Change(request.Done, act(request.ActionEnd, "workflow"))
+		change.Request.LeftBehind = []request.Leftover{
+			{Kind: "owned", What: "table public.mine"},
+			{Kind: "privilege", What: "SELECT on public.orders to PUBLIC", TakenBack: true},
+		}
+		change.Request.LeftBehindMore, change.Request.NotLookedFor = 3, "It took too long."
 		require.NoError(t, store.Apply(ctx, change))
 		got, err = store.Get(ctx, first.Request.ID)
 		require.NoError(t, err)
 		assert.Equal(t, change.Request, got)
+	})
+
+	t.Run("keeps the last failure of a step", func(t *testing.T) {
+		first := New(at)
+		require.NoError(t, store.Create(ctx, first))
+		id := first.Request.ID
+		got, err := store.LastFailure(ctx, id)
+		require.NoError(t, err)
+		assert.Zero(t, got)
+		for _, reason := range []string{"The database is busy.", "The database is down."} {
+			want := request.Failure{Step: "deescalate", Reason: reason, At: at}
+			require.NoError(t, store.KeepFailure(ctx, id, want))
+			got, err = store.LastFailure(ctx, id)
+			require.NoError(t, err)
+			assert.Equal(t, want, got)
+		}
 	})
 
 	t.Run("keeps everything of broken glass, from one write to its review", func(t *testing.T) {

@@ -1,0 +1,185 @@
+package workflow_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sym-postgres-quickstart/functions/internal/connector"
+	"sym-postgres-quickstart/functions/internal/event"
+	"sym-postgres-quickstart/functions/internal/request"
+	"sym-postgres-quickstart/functions/internal/request/requesttest"
+)
+
+var errBusy = &connector.PostgresFunctionError{
+	Type: "DatabaseBusy", Message: "somebody holds the lock on the role",
+}
+
+func busy(event.Event) (event.Answer, error) { return event.Answer{}, errBusy }
+
+// TestLateIsTold checks that a human hears of access that does not end, a sweep's interval after
+// its end: who, what, since when, why not, and what to do; once, and again every hour.
+func TestLateIsTold(t *testing.T) {
+	m := newMachine(t, request.Approved)
+	m.start(t)
+	_, err := m.run(t, "escalate")
+	require.NoError(t, err)
+	m.clock.Advance(30 * time.Minute)
+	m.function.answer = busy
+	_, err = m.run(t, "deescalate")
+	require.Error(t, err)
+
+	m.clock.Advance(time.Minute - time.Millisecond)
+	_, err = m.reconcile(t)
+	require.NoError(t, err)
+	assert.Empty(t, m.told)
+	m.clock.Advance(time.Millisecond)
+	for range 2 {
+		_, err = m.reconcile(t)
+		require.NoError(t, err)
+	}
+	require.Len(t, m.told, 1)
+	told := m.told[0]
+	assert.Equal(t, alice, told.Whom)
+	assert.Equal(t, m.id, told.RequestID)
+	assert.Equal(t, `alice@example.com got the role "readonly" (target postgres-readonly, flow `+
+		`postgres) as the database user "alice" by the request `+m.id+`. It should have been `+
+		`taken away at 2026-03-03 14:30:00 UTC, 1 minute ago, and that could not be done. The `+
+		`last try, at 2026-03-03 14:30:00 UTC, failed: The Postgres function failed with `+
+		`DatabaseBusy: somebody holds the lock on the role.`, told.What)
+	assert.Contains(t, told.Do, "docs/operations.md")
+
+	m.clock.Advance(59*time.Minute - time.Millisecond)
+	_, err = m.reconcile(t)
+	require.NoError(t, err)
+	assert.Len(t, m.told, 1)
+	m.clock.Advance(time.Millisecond)
+	for range 2 {
+		_, err = m.reconcile(t)
+		require.NoError(t, err)
+	}
+	assert.Len(t, m.told, 2, "it lasts")
+}
+
+// TestLateWithoutWorkflow has nobody but the reconciliation end the access, which fails too.
+func TestLateWithoutWorkflow(t *testing.T) {
+	m := newMachine(t, request.Approved, request.Active)
+	m.start(t)
+	m.stop()
+	m.function.answer = busy
+	m.clock.Advance(30 * time.Minute)
+	_, err := m.reconcile(t)
+	require.Error(t, err)
+	assert.Empty(t, m.told)
+	m.clock.Advance(time.Minute)
+	_, err = m.reconcile(t)
+	require.Error(t, err)
+	require.Len(t, m.told, 1)
+	assert.Contains(t, m.told[0].What, "DatabaseBusy")
+}
+
+// TestLateOfEveryKind checks the words for what is late in another way.
+func TestLateOfEveryKind(t *testing.T) {
+	t.Run("revoked before its time", func(t *testing.T) {
+		m := newMachine(t, request.Approved, request.Active)
+		m.start(t)
+		_, err := m.service.Revoke(t.Context(), bob, m.id, "")
+		require.NoError(t, err)
+		m.clock.Advance(time.Minute)
+		_, err = m.reconcile(t)
+		require.NoError(t, err)
+		require.Len(t, m.told, 1)
+		assert.Contains(t, m.told[0].What, "should have been taken away at 2026-03-03 14:00:00 UTC")
+		assert.Contains(t, m.told[0].What, "No try has failed with a reason")
+	})
+	t.Run("reviewed meanwhile, is late all the same", func(t *testing.T) {
+		m := newMachine(t, request.Approved, request.Active, request.Revoking)
+		m.start(t)
+		m.clock.Advance(time.Minute)
+		require.NoError(t, m.store.Apply(t.Context(), m.get(t).Note(request.Act{
+			Action: request.ActionReview, By: bob, At: m.clock.Now(),
+		})))
+		_, err := m.reconcile(t)
+		require.NoError(t, err)
+		assert.Len(t, m.told, 1)
+	})
+	t.Run("withdrawn", func(t *testing.T) {
+		m := newMachine(t, request.Approved)
+		m.start(t)
+		_, err := m.service.Revoke(t.Context(), alice, m.id, "")
+		require.NoError(t, err)
+		m.clock.Advance(time.Minute)
+		_, err = m.reconcile(t)
+		require.NoError(t, err)
+		require.Len(t, m.told, 1)
+		assert.Contains(t, m.told[0].What, "was withdrawn by "+alice)
+		assert.Contains(t, m.told[0].What, "could not make sure that nothing is granted")
+	})
+	t.Run("approved and not granted", func(t *testing.T) {
+		m := newMachine(t, request.Approved)
+		m.start(t)
+		m.function.answer = busy
+		m.clock.Advance(5*time.Minute - time.Millisecond)
+		_, err := m.run(t, "escalate")
+		require.Error(t, err)
+		_, err = m.reconcile(t)
+		require.NoError(t, err)
+		assert.Empty(t, m.told)
+		m.clock.Advance(time.Millisecond)
+		for range 2 {
+			_, err = m.reconcile(t)
+			require.NoError(t, err)
+		}
+		require.Len(t, m.told, 1)
+		assert.Contains(t, m.told[0].What, "was approved at 2026-03-03 14:00:00 UTC, 5 minutes ago, "+
+			"and could not be granted yet. The last try")
+		assert.Contains(t, m.told[0].What, "DatabaseBusy")
+		assert.Contains(t, m.told[0].Do, "withdrawn")
+	})
+	t.Run("several at once are one message", func(t *testing.T) {
+		m := newMachine(t, request.Approved, request.Active)
+		m.start(t)
+		for i := range 30 {
+			first := requesttest.New(m.clock.Now())
+			first.Request.Requester = fmt.Sprintf("someone%d@example.com", i%3)
+			require.NoError(t, m.store.Create(t.Context(), first))
+			m.id = first.Request.ID
+			m.move(t, request.Approved, request.Active)
+			m.start(t)
+		}
+		m.clock.Advance(31 * time.Minute)
+		for range 2 {
+			_, err := m.reconcile(t)
+			require.NoError(t, err)
+		}
+		require.Len(t, m.told, 1)
+		assert.Contains(t, m.told[0].What, "The time of 31 grants is over")
+		assert.Contains(t, m.told[0].What, "and 11 more")
+		for i := range 3 {
+			assert.Contains(t, m.told[0].Whom, fmt.Sprintf("someone%d@example.com", i))
+		}
+	})
+	t.Run("that nobody could be told of comes again", func(t *testing.T) {
+		m := newMachine(t, request.Approved, request.Active)
+		m.start(t)
+		m.clock.Advance(31 * time.Minute)
+		m.deaf = errors.New("no topic, no channel")
+		_, err := m.reconcile(t)
+		require.NoError(t, err, "what cannot be told keeps nothing from ending")
+		m.deaf = nil
+		_, err = m.reconcile(t)
+		require.NoError(t, err)
+		assert.Len(t, m.told, 1)
+	})
+	t.Run("that has ended is told to nobody", func(t *testing.T) {
+		m := newMachine(t, request.Approved, request.Active, request.Revoking, request.Done)
+		m.clock.Advance(72 * time.Hour)
+		_, err := m.reconcile(t)
+		require.NoError(t, err)
+		assert.Empty(t, m.told)
+	})
+}

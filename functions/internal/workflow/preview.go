@@ -1,0 +1,60 @@
+package workflow
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"sym-postgres-quickstart/functions/internal/event"
+	"sym-postgres-quickstart/functions/internal/request"
+)
+
+// Preview implements [request.Previewer]: it asks the target's function for a check, by the same
+// chain of roles as the escalate will take.
+//
+// A function of another make, or one from before checks, says that it does not know them, or says
+// something else: then nothing is known of the grant, and that is no refusal.
+func (s *Steps) Preview(ctx context.Context, r request.Request) (request.Preview, error) {
+	answer, err := s.send(ctx, r, event.Check)
+	if err != nil {
+		return request.Preview{}, err
+	}
+	if refusal := answer.Refusal(); refusal != nil {
+		said := strings.Join(answer.Errors, " ")
+		if refusal.Code == "" || refusal.Code == event.MalformedEvent {
+			return request.Preview{}, fmt.Errorf("the function does not know checks: %s", said)
+		}
+		return request.Preview{}, request.Refuse(refusal, request.CannotBeGranted, "%s", said)
+	}
+	var body event.Checked
+	if err := json.Unmarshal(answer.Body, &body); err != nil || body.Role != r.Target.RoleName {
+		return request.Preview{}, notAnAnswer("what a grant would come to", answer)
+	}
+	return request.Preview{
+		NeedsSetRole: body.NeedsSetRole, CouldLeave: bounded(body.CouldLeave),
+	}, nil
+}
+
+// The bounds of what is kept with a request of the function's sentences: a request is one item of
+// the table, and people read it.
+const (
+	mostSentences = 10
+	mostSentence  = 300 // characters
+)
+
+func bounded(sentences []string) []string {
+	var kept []string
+	for _, sentence := range sentences[:min(len(sentences), mostSentences)] {
+		kept = append(kept, cut(sentence))
+	}
+	return kept
+}
+
+// cut shortens a text for people.
+func cut(text string) string {
+	if runes := []rune(text); len(runes) > mostSentence {
+		return string(runes[:mostSentence-1]) + "…"
+	}
+	return text
+}
