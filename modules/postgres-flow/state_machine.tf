@@ -75,7 +75,15 @@ locals {
               { Variable = "$.decision.state", StringEquals = "approved" },
             ]
             Next = "Escalate"
-          }
+          },
+          {
+            # Withdrawn after the approval, before this machine heard of it.
+            And = [
+              { Variable = "$.decision.state", IsPresent = true },
+              { Variable = "$.decision.state", StringEquals = "revoking" },
+            ]
+            Next = "Deescalate"
+          },
         ]
         Default = "Close"
       }
@@ -108,7 +116,17 @@ locals {
               },
             ]
             Next = "Escalate"
-          }
+          },
+          {
+            And = [
+              { Variable = "$.settled.Payload.state", IsPresent = true },
+              {
+                Variable     = "$.settled.Payload.state"
+                StringEquals = "revoking"
+              },
+            ]
+            Next = "Deescalate"
+          },
         ]
         Default = "Done"
       }
@@ -210,9 +228,12 @@ locals {
         TimeoutSeconds = local._step_timeout
         Retry = [
           {
+            # The alarm is due within two minutes of the end, and not for what
+            # passes in seconds: three tries of up to 30 seconds, which is what
+            # the Postgres function takes at most, and these pauses.
             ErrorEquals     = ["States.ALL"]
-            IntervalSeconds = 2
-            MaxAttempts     = 4
+            IntervalSeconds = 10
+            MaxAttempts     = 2
             BackoffRate     = 2
           }
         ]
@@ -236,10 +257,10 @@ locals {
           "Message.$" = format(
             "States.Format('%s', $.request_id, $$.Execution.Id)",
             join(" ", [
-              "The role that request {} was given could not be taken back.",
-              "The workflow goes on trying, and so does the sweep: see to it",
-              "that the database and the Postgres function can be reached.",
-              "The execution is {}.",
+              "The role of the request {} could not be taken back, or it is not",
+              "known whether it was granted. The workflow goes on trying, and so",
+              "does the sweep: see to it that the database and the Postgres",
+              "function can be reached. The execution is {}.",
             ])
           )
         }

@@ -15,9 +15,10 @@ import (
 	"sym-postgres-quickstart/functions/internal/request"
 )
 
-// Callers tells who has signed a call.
+// Callers tells who has signed a call, and by which account.
 type Callers interface {
 	Person(context.Context, identity.Caller) (email string, err error)
+	Account(identity.Caller) string
 }
 
 // API answers calls.
@@ -59,10 +60,12 @@ func (a *API) handle(
 	if err != nil {
 		return answer{}, err
 	}
-	person, err := a.Callers.Person(ctx, callerOf(event))
+	caller := callerOf(event)
+	person, err := a.Callers.Person(ctx, caller)
 	if err != nil {
 		return answer{}, err
 	}
+	ctx = request.WithAccount(ctx, a.Callers.Account(caller))
 	if err := checkQuery(event, found.query); err != nil {
 		return answer{}, err
 	}

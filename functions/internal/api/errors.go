@@ -69,6 +69,8 @@ var statuses = map[request.Code]int{
 
 	bodyTooLarge: http.StatusRequestEntityTooLarge,
 
+	request.CannotBeGranted: http.StatusUnprocessableEntity,
+
 	internalError: http.StatusInternalServerError,
 
 	request.WorkflowNotReached: http.StatusBadGateway,

@@ -171,7 +171,7 @@ func TestDeployedRoutes(t *testing.T) {
 func TestDocumentedCodes(t *testing.T) {
 	statusOf := map[string]int{
 		"BadRequest": 400, "Forbidden": 403, "NotFound": 404, "MethodNotAllowed": 405,
-		"Conflict": 409, "TooLarge": 413, "TooMany": 429, "Internal": 500,
+		"Conflict": 409, "TooLarge": 413, "CannotBeGranted": 422, "TooMany": 429, "Internal": 500,
 		"WorkflowTrouble": 502, "Unavailable": 503,
 	}
 	data, err := os.ReadFile(documentPath)

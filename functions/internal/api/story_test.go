@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sym-postgres-quickstart/functions/internal/identity"
 	"sym-postgres-quickstart/functions/internal/request"
 )
 
@@ -506,4 +508,74 @@ func atOnce[T any](n int, do func(i int) T) []T {
 	}
 	group.Wait()
 	return results
+}
+
+// previewer foresees what the test says.
+type previewer struct {
+	foreseen request.Preview
+	err      error
+}
+
+func (p previewer) Preview(context.Context, request.Request) (request.Preview, error) {
+	return p.foreseen, p.err
+}
+
+// TestWhatTheFunctionForesees asks for what cannot be granted, and for what leaves something behind.
+func TestWhatTheFunctionForesees(t *testing.T) {
+	d := newDesk(t)
+	d.Service.Previewer = previewer{err: request.Refuse(nil, request.CannotBeGranted,
+		"The database user alice belongs to alice@old.example.com.")}
+	status, body := d.call(t, as("alice", "POST", "/requests", good))
+	assert.Equal(t, http.StatusUnprocessableEntity, status)
+	assert.JSONEq(t, `{"error":{"code":"cannot_be_granted",
+		"message":"The database user alice belongs to alice@old.example.com."}}`, body)
+
+	d.Service.Previewer = previewer{foreseen: request.Preview{
+		NeedsSetRole: true, CouldLeave: []string{"It may create tables."},
+	}}
+	_, body = d.ask(t, http.StatusCreated, as("alice", "POST", "/requests", good))
+	assert.Contains(t, body, `"needs_set_role":true,"could_leave":["It may create tables."]`)
+
+	// The second id: the first was that of the request which was refused.
+	d.ask(t, http.StatusOK, as("bob", "POST", "/requests/request-2/approve", ""))
+	r, _ := d.ask(t, http.StatusOK, as("alice", "POST", "/requests/request-2/deny", ""))
+	assert.Equal(t, "revoking", r.State, "withdrawn before anything was granted")
+	stored, err := d.store.Get(t.Context(), "request-2")
+	require.NoError(t, err)
+	change := stored.Change(request.Done, request.Act{
+		Action: request.ActionEnd, By: request.ByWorkflow, At: d.clock.Now(),
+		Rule: request.RuleRevoked,
+	})
+	change.Request.LeftBehind = []request.Leftover{{Kind: "owned", What: "table public.mine"}}
+	change.Request.LeftBehindMore, change.Request.NotLookedFor = 2, "It took too long."
+	require.NoError(t, d.store.Apply(t.Context(), change))
+	_, body = d.ask(t, http.StatusOK, as("carol", "GET", "/requests/request-2", ""))
+	assert.Contains(t, body, `"left_behind":[{"kind":"owned","what":"table public.mine",`+
+		`"taken_back":false}],"left_behind_more":2,"not_looked_for":"It took too long."`)
+}
+
+// TestAnotherAddress has an IAM user ask whose address changes in the table of callers.
+func TestAnotherAddress(t *testing.T) {
+	d := newDesk(t)
+	const arn = "arn:aws:iam::111122223333:user/alice"
+	listed := func(email string) {
+		callers, err := identity.New("111122223333", fmt.Sprintf(`{%q:%q}`, arn, email), iamRoles{})
+		require.NoError(t, err)
+		d.Callers = callers
+	}
+	by := func(id, method, path, body string) events.APIGatewayV2HTTPRequest {
+		event := as("", method, path, body)
+		event.RequestContext.Authorizer.IAM.UserARN = arn
+		event.RequestContext.Authorizer.IAM.UserID = id
+		return event
+	}
+	listed("alice@example.com")
+	d.ask(t, http.StatusCreated, by("AIDA1", "POST", "/requests", good))
+	d.advance(t, "request-1", request.Approved, request.ActionApprove)
+	d.advance(t, "request-1", request.Active, request.ActionGrant)
+	listed("alice@new.example.com")
+	status, body := d.call(t, by("AIDA2", "POST", "/requests/request-1/revoke", ""))
+	assert.Equal(t, http.StatusForbidden, status, "a user made anew under that name: %s", body)
+	r, _ := d.ask(t, http.StatusOK, by("AIDA1", "POST", "/requests/request-1/revoke", ""))
+	assert.Equal(t, "revoking", r.State)
 }

@@ -36,6 +36,11 @@ type requestView struct {
 	Revocation      *actView      `json:"revocation,omitempty"`
 	DoneAt          string        `json:"done_at,omitempty"`
 	Failure         string        `json:"failure,omitempty"`
+	NeedsSetRole    bool          `json:"needs_set_role,omitempty"`
+	CouldLeave      []string      `json:"could_leave,omitempty"`
+	LeftBehind      []leftView    `json:"left_behind,omitempty"`
+	LeftBehindMore  int           `json:"left_behind_more,omitempty"`
+	NotLookedFor    string        `json:"not_looked_for,omitempty"`
 	ReviewDue       string        `json:"review_due,omitempty"`
 	Review          *actView      `json:"review,omitempty"`
 }
@@ -47,6 +52,12 @@ type actView struct {
 	Reason  string `json:"reason,omitempty"`
 	Rule    string `json:"rule"`
 	Because string `json:"because,omitempty"`
+}
+
+type leftView struct {
+	Kind      string `json:"kind"`
+	What      string `json:"what"`
+	TakenBack bool   `json:"taken_back"`
 }
 
 type recordView struct {
@@ -67,6 +78,10 @@ type pageView struct {
 }
 
 func viewRequest(r request.Request) requestView {
+	var left []leftView
+	for _, item := range r.LeftBehind {
+		left = append(left, leftView(item))
+	}
 	return requestView{
 		ID:              r.ID,
 		Flow:            r.Flow,
@@ -94,6 +109,11 @@ func viewRequest(r request.Request) requestView {
 		Revocation:      viewAct(r.Revocation),
 		DoneAt:          stamp(r.DoneAt),
 		Failure:         r.Failure,
+		NeedsSetRole:    r.NeedsSetRole,
+		CouldLeave:      r.CouldLeave,
+		LeftBehind:      left,
+		LeftBehindMore:  r.LeftBehindMore,
+		NotLookedFor:    r.NotLookedFor,
 		ReviewDue:       stamp(r.ReviewDue),
 		Review:          viewAct(r.Review),
 	}

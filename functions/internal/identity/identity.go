@@ -152,6 +152,23 @@ func (c *Callers) Person(ctx context.Context, caller Caller) (string, error) {
 	return request.Email(p.session), nil
 }
 
+// Account names the principal behind a caller by its unique id, which stays while a listed address
+// changes, and which nobody else ever gets. Where a role is listed for one person all its sessions
+// are theirs. It is empty where it cannot be told. What it says counts only for a caller whom
+// [Callers.Person] knows.
+func (c *Callers) Account(caller Caller) string {
+	p, ok := parse(caller.ARN)
+	if !ok || caller.ID == "" {
+		return ""
+	}
+	_, bySession := c.listed[p.key()]
+	if _, byRole := c.listed[p.role().key()]; p.session != "" && byRole && !bySession {
+		id, _, _ := strings.Cut(caller.ID, ":")
+		return "aws:" + id
+	}
+	return "aws:" + caller.ID
+}
+
 // prove makes sure that the role which has signed is one of Identity Center's.
 func (c *Callers) prove(ctx context.Context, name string, caller Caller) error {
 	id, _, found := strings.Cut(caller.ID, ":")
