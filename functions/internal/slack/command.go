@@ -19,8 +19,12 @@ func (h *Handler) commands(ctx context.Context, c call) events.APIGatewayV2HTTPR
 	if !strings.HasPrefix(command, "/") {
 		command = "/sym"
 	}
-	if c.form.Get("team_id") != h.Workspace {
-		return ephemeral(say("This workspace is not the one that the Runtime belongs to."))
+	err := h.people.admit(ctx, origin{
+		team: c.form.Get("team_id"), enterprise: c.form.Get("enterprise_id"),
+		user: c.form.Get("user_id"),
+	})
+	if err != nil {
+		return ephemeral(say(h.sentence(ctx, c.id, "a command", err)))
 	}
 	m, err := h.command(ctx, c, command, strings.Fields(c.form.Get("text")))
 	if err != nil {

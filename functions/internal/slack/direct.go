@@ -91,8 +91,7 @@ func active(r request.Request) *message {
 	body := []slackapi.RichTextElement{lines(
 		line{bold(what), words("you have "), code(r.Target.RoleName),
 			words(" (%s) until ", labelOf(r.Target)), moment(r.ExpiresAt)},
-		line{words("In the database you are "), code(user), words(". Connect as you always do; the " +
-			"role is there at once, also in sessions that are open.")},
+		howToUse(r, user),
 	)}
 	if r.Target.Connect != "" && r.DatabaseUser != "" {
 		body = append(body, preformatted("psql "+
@@ -103,6 +102,16 @@ func active(r request.Request) *message {
 			r.Target.RoleName, until(r.ExpiresAt), user),
 		blocks: []slackapi.Block{rich(body...), endOrExtend(r), small("Request " + r.ID)},
 	}
+}
+
+// howToUse says who one is in the database, and what makes the role work.
+func howToUse(r request.Request, user string) line {
+	l := line{words("In the database you are "), code(user), words(". Connect as you always do")}
+	if r.NeedsSetRole {
+		return append(l, words(", and run "), code(setRole(r)), words(" first, in every session: your "+
+			"database user does not inherit the role, so it does not work before."))
+	}
+	return append(l, words("; the role is there at once, also in sessions that are open."))
 }
 
 // tenMinutes says that an access is about to end.
@@ -125,18 +134,27 @@ func endOrExtend(r request.Request) slackapi.Block {
 }
 
 func ended(r request.Request, others time.Time) *message {
-	all := []line{{bold("Ended: "), code(r.Target.RoleName), words(" in the flow %s", r.Flow)}}
-	if v := r.Revocation; v != nil && v.Rule != request.RuleExpiry {
-		all = append(all, deed(*v, "revoked it"))
-	} else {
+	what := "Ended"
+	if r.Withdrawn() {
+		what = "Withdrawn"
+	}
+	all := []line{{bold(what + ": "), code(r.Target.RoleName), words(" in the flow %s", r.Flow)}}
+	switch v := r.Revocation; {
+	case r.Withdrawn():
+		all[0] = append(all[0], words(". Nothing was granted."))
+		all = append(all, deed(*v, revoked(r)))
+	case v != nil && v.Rule != request.RuleExpiry:
+		all = append(all, deed(*v, revoked(r)))
+	default:
 		all[0] = append(all[0], words(": its time is over"))
 	}
+	all = append(all, leftBehind(r)...)
 	if !others.IsZero() {
 		all = append(all, line{words("You keep the role until "), moment(others),
 			words(", by another request of yours.")})
 	}
 	return &message{
-		text:   notification("Ended: %s in the flow %s", r.Target.RoleName, r.Flow),
+		text:   notification("%s: %s in the flow %s", what, r.Target.RoleName, r.Flow),
 		blocks: []slackapi.Block{rich(lines(all...)), small("Request " + r.ID)},
 	}
 }

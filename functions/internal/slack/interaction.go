@@ -29,13 +29,8 @@ func (h *Handler) interactions(ctx context.Context, c call) events.APIGatewayV2H
 	if err := json.Unmarshal([]byte(c.form.Get("payload")), &said); err != nil {
 		return failure(http.StatusBadRequest, "invalid_payload", "The payload cannot be read.")
 	}
-	if said.Team.ID != h.Workspace {
-		h.Log.WarnContext(ctx, "a call from another workspace", "call", c.id, "team", said.Team.ID)
-		if said.Type == slackapi.InteractionTypeViewSubmission {
-			return h.modalErrors(said.View, "", "This workspace is not the one that the Runtime "+
-				"belongs to.")
-		}
-		return done()
+	if err := h.people.admit(ctx, originOf(said)); err != nil {
+		return h.turnAway(ctx, c, said, err)
 	}
 	switch said.Type {
 	case slackapi.InteractionTypeBlockActions:
@@ -44,6 +39,27 @@ func (h *Handler) interactions(ctx context.Context, c call) events.APIGatewayV2H
 		}
 	case slackapi.InteractionTypeViewSubmission:
 		return h.submitted(ctx, c, said)
+	}
+	return done()
+}
+
+// turnAway tells somebody that nothing was done, and why: in the modal, or where they clicked.
+func (h *Handler) turnAway(
+	ctx context.Context, c call, said slackapi.InteractionCallback, err error,
+) events.APIGatewayV2HTTPResponse {
+	h.Log.WarnContext(ctx, "a call from elsewhere", "call", c.id, "team", said.Team.ID,
+		"enterprise", said.Enterprise.ID, "user", said.User.ID)
+	sentence := h.sentence(ctx, c.id, "admit", err)
+	if said.Type == slackapi.InteractionTypeViewSubmission {
+		return h.modalErrors(said.View, "", sentence)
+	}
+	if said.ResponseURL == "" {
+		return done()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err := h.client.respond(ctx, said.ResponseURL, say(sentence)); err != nil {
+		h.Log.ErrorContext(ctx, "nobody could be told", "call", c.id, "error", err)
 	}
 	return done()
 }
@@ -129,7 +145,7 @@ func (h *Handler) form(ctx context.Context, trigger, button string, t task) erro
 		}
 	case denyButton:
 		title, submit, hint := "Deny the request", "Deny", "What the requester should know."
-		if person == r.Requester {
+		if r.Owns(acting(ctx, t.User), person) {
 			title, submit, hint = "Withdraw the request", "Withdraw", "Why you do not need it."
 		}
 		view = modal(denyModal, title, submit, "", about(r),
@@ -276,6 +292,7 @@ func (h *Handler) attempted(ctx context.Context, t task) {
 func (h *Handler) check(ctx context.Context, t task) error {
 	ctx, cancel := context.WithTimeout(ctx, checkWithin)
 	defer cancel()
+	ctx = acting(ctx, t.User)
 	person, err := h.people.email(ctx, t.User)
 	if err == nil && t.Do == doExtend {
 		err = h.Service.CheckExtension(ctx, person, t.ID, t.extension())

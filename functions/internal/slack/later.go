@@ -91,7 +91,7 @@ func (h *Handler) Later(ctx context.Context, payload json.RawMessage) error {
 	}
 	person, err := h.people.email(ctx, t.User)
 	if err == nil {
-		err = h.perform(ctx, person, t)
+		err = h.perform(acting(ctx, t.User), person, t)
 	}
 	if err == nil || isCode(err, request.DeniedByRule, request.WorkflowNotStarted) {
 		return nil // the records of these two bring their own messages

@@ -34,7 +34,7 @@ func channelMessage(r request.Request, user string) message {
 	}
 	m.blocks = append(m.blocks,
 		rich(lines(append(facts, line{bold("Why:")})...), quote(r.Reason)),
-		rich(lines(terms(r)...)),
+		rich(lines(append(terms(r), couldLeave(r)...)...)),
 		slackapi.NewDividerBlock(),
 		rich(lines(append([]line{stateLine(r)}, history(r)...)...)),
 	)
@@ -114,12 +114,23 @@ func stateLine(r request.Request) line {
 	case request.Expired:
 		return line{bold("Expired"), words(": %s", reasonOf(r.Decision, request.NobodyDecided))}
 	case request.Active:
-		return line{bold("Active"), words(" until "), moment(r.ExpiresAt)}
+		l := line{bold("Active"), words(" until "), moment(r.ExpiresAt)}
+		if r.NeedsSetRole {
+			l = append(l, words(", once "), code(setRole(r)), words(" has been run"))
+		}
+		return l
 	case request.Failed:
 		return line{bold("Failed"), words(": %s", shorten(some(r.Failure), mostTerms))}
 	case request.Revoking:
+		if r.Withdrawn() {
+			return line{bold("Being withdrawn"), words(": the role is not granted any more, and " +
+				"taken back if it has been just now")}
+		}
 		return line{bold("Ending"), words(": the role is being taken away")}
 	default:
+		if r.Withdrawn() {
+			return line{bold("Withdrawn"), words(" before anything was granted")}
+		}
 		l := line{bold("Ended"), words(" "), moment(r.DoneAt)}
 		if r.Revocation == nil || r.Revocation.Rule == request.RuleExpiry {
 			return append(l, words(": the time is over"))
@@ -169,14 +180,67 @@ func history(r request.Request) []line {
 		all = append(all, deed(*d, did))
 	}
 	if v := r.Revocation; v != nil && v.Rule != request.RuleExpiry {
-		all = append(all, deed(*v, "revoked it"))
+		all = append(all, deed(*v, revoked(r)))
 	}
+	all = append(all, leftBehind(r)...)
 	switch {
 	case r.Review != nil:
 		all = append(all, deed(*r.Review, "reviewed it"))
 	case !r.ReviewDue.IsZero():
 		all = append(all, line{bold("Waits for its review"),
 			words(" by somebody who may approve it, other than %s", r.Requester)})
+	}
+	return all
+}
+
+// revoked is what somebody did who ended a request.
+func revoked(r request.Request) string {
+	if r.Withdrawn() {
+		return "withdrew it"
+	}
+	return "revoked it"
+}
+
+// setRole is the command without which a role does not work that the database user does not
+// inherit.
+func setRole(r request.Request) string {
+	return "SET ROLE " + request.QuoteName(r.Target.RoleName) + ";"
+}
+
+// mostLeft is how much of what is or could be left behind a message tells.
+const mostLeft = 3
+
+// couldLeave says, while a request can still be stopped, what its holder could leave behind.
+func couldLeave(r request.Request) []line {
+	if len(r.CouldLeave) == 0 || r.Ended() {
+		return nil
+	}
+	all := []line{{bold("Could leave behind:")}}
+	for _, sentence := range r.CouldLeave[:min(len(r.CouldLeave), mostLeft)] {
+		all = append(all, line{words("• %s", shorten(oneLine(sentence), mostSaid))})
+	}
+	if more := len(r.CouldLeave) - mostLeft; more > 0 {
+		all = append(all, line{words("• and %d more", more)})
+	}
+	return all
+}
+
+// leftBehind says what was left behind when the role was taken away.
+func leftBehind(r request.Request) []line {
+	var all []line
+	if first, more := r.Left(mostLeft); len(first) > 0 {
+		l := line{bold("Left behind: ")}
+		for i, what := range first {
+			l = append(l, words("%s%s", []string{"", "; "}[min(i, 1)], shorten(oneLine(what), mostSaid)))
+		}
+		if more > 0 {
+			l = append(l, words("; and %d more", more))
+		}
+		all = append(all, l)
+	}
+	if r.NotLookedFor != "" {
+		all = append(all, line{words("Nobody looked for what was left behind: %s",
+			shorten(oneLine(r.NotLookedFor), mostBecause))})
 	}
 	return all
 }
@@ -212,6 +276,8 @@ func buttons(r request.Request) []slackapi.BlockElement {
 	case request.Requested:
 		all = append(all, button(approveButton, r.ID, "Approve", slackapi.StylePrimary),
 			button(denyButton, r.ID, "Deny", slackapi.StyleDanger))
+	case request.Approved:
+		all = append(all, withdraw(r))
 	case request.Active:
 		all = append(all, revoke(r))
 	}
@@ -231,6 +297,15 @@ func revoke(r request.Request) slackapi.BlockElement {
 		slackapi.NewConfirmationBlockObject(plain("Revoke the access?", 100),
 			plain(fmt.Sprintf("The role %s is taken away from %s now.", r.Target.RoleName,
 				r.Requester), 300), plain("Revoke", 30), plain("Keep it", 30)))
+}
+
+// withdraw is the button that ends a request which is approved and not granted yet.
+func withdraw(r request.Request) slackapi.BlockElement {
+	return button(revokeButton, r.ID, "Withdraw", slackapi.StyleDanger).WithConfirm(
+		slackapi.NewConfirmationBlockObject(plain("Withdraw the request?", 100),
+			plain(fmt.Sprintf("The role %s is not granted to %s, or taken back if it has been "+
+				"meanwhile.", r.Target.RoleName, r.Requester), 300), plain("Withdraw", 30),
+			plain("Keep it", 30)))
 }
 
 // reminder asks the back-up approvers, by their Slack accounts where they have one.

@@ -77,7 +77,7 @@ func TestTheMessageFollowsTheRequest(t *testing.T) {
 
 	_, err := w.service.Approve(t.Context(), bob, r.ID, "")
 	require.NoError(t, err)
-	text = look()
+	text = look(revokeButton)
 	assert.Contains(t, text, "Approved: the role is being granted")
 	assert.Contains(t, text, "• bob@example.com approved it 2026-03-03 14:00 UTC, by the rule "+
 		"approver")

@@ -33,6 +33,7 @@ type people struct {
 	mu     sync.Mutex
 	emails map[string]known // by user id
 	users  map[string]known // by e-mail address
+	orgs   map[string]known // the ids of Enterprise organisations by user id
 }
 
 // known is what Slack said, and until when it is believed.
@@ -53,6 +54,7 @@ func newPeople(s Settings, p Parts) (*people, error) {
 		workspace: s.Workspace, now: p.Now,
 		byID: map[string]string{}, byEmail: map[string]string{},
 		emails: map[string]known{}, users: map[string]known{},
+		orgs: map[string]known{},
 	}
 	for id, email := range s.Users {
 		email = request.Email(email)
@@ -75,19 +77,9 @@ func (p *people) email(ctx context.Context, user string) (string, error) {
 	if email, ok := p.recall(p.emails, user); ok {
 		return email, nil
 	}
-	var info *slackapi.User
-	err := p.client.do(ctx, "users.info", func(api *slackapi.Client) (err error) {
-		info, err = api.GetUserInfoContext(ctx, user)
-		return err
-	})
-	if codeIs(err, "user_not_found", "users_not_found", "user_not_visible") {
-		return "", stranger("Slack does not know your account in this workspace.")
-	}
+	info, err := p.info(ctx, user)
 	if err != nil {
 		return "", err
-	}
-	if info.ID != user {
-		return "", errors.New("users.info answered with another user")
 	}
 	email, err := p.match(info)
 	if err != nil {
@@ -95,6 +87,22 @@ func (p *people) email(ctx context.Context, user string) (string, error) {
 	}
 	p.keep(p.emails, user, email)
 	return email, nil
+}
+
+// info is what Slack says of an account.
+func (p *people) info(ctx context.Context, user string) (*slackapi.User, error) {
+	var info *slackapi.User
+	err := p.client.do(ctx, "users.info", func(api *slackapi.Client) (err error) {
+		info, err = api.GetUserInfoContext(ctx, user)
+		return err
+	})
+	switch {
+	case codeIs(err, "user_not_found", "users_not_found", "user_not_visible"):
+		return nil, stranger("Slack does not know your account in this workspace.")
+	case err == nil && info.ID != user:
+		err = errors.New("users.info answered with another user")
+	}
+	return info, err
 }
 
 // match refuses the accounts that nobody vouches for, and returns the others' address.
