@@ -65,6 +65,14 @@ func (p *program) card(r client.Request) {
 		add("Extends", r.Extends)
 	}
 	add("Rules", printable(r.Terms))
+	if r.NeedsSetRole && !r.State.Ended() {
+		add("First", setRole(r)+"  in every session: the database user does not inherit the role")
+	}
+	if !r.State.Ended() {
+		for i, sentence := range some(r.CouldLeave, 0) {
+			add([]string{"Could leave", ""}[min(i, 1)], sentence)
+		}
+	}
 	add("Asked", p.at(r.CreatedAt))
 	if r.ApprovalsNeeded > 1 && (r.Decision == nil || r.Decision.By != client.ByRules) {
 		add("Approvals", approvals(r))
@@ -85,9 +93,16 @@ func (p *program) card(r client.Request) {
 		add("Until", p.at(r.ExpiresAt))
 	}
 	if r.Revocation != nil && r.Revocation.Action == "revoke" {
-		add("Revoked", strings.TrimPrefix(p.decision(r.Revocation), told("revoke")+" "))
+		name := []string{"Revoked", "Withdrawn"}[boolean(r.Withdrawn())]
+		add(name, strings.TrimPrefix(p.decision(r.Revocation), told("revoke")+" "))
 	}
 	add("Failure", printable(r.Failure))
+	for i, what := range leftBehind(r) {
+		add([]string{"Left behind", ""}[min(i, 1)], what)
+	}
+	if r.NotLookedFor != "" {
+		add("Left behind", "nobody looked for it: "+printable(r.NotLookedFor))
+	}
 	if r.State == client.Active {
 		add("User", printable(r.DatabaseUser))
 		if r.Connect != "" {
@@ -95,6 +110,35 @@ func (p *program) card(r client.Request) {
 		}
 	}
 	p.pairs("  ", rows)
+}
+
+// setRole is the command without which a role does not work that the user does not inherit.
+func setRole(r client.Request) string {
+	return `SET ROLE "` + strings.ReplaceAll(printable(r.Role), `"`, `""`) + `";`
+}
+
+// mostLeft is how much of what is or could be left behind a card shows.
+const mostLeft = 5
+
+// some are the first of several lines, and how many more there are.
+func some(all []string, more int) []string {
+	var shown []string
+	for _, text := range all[:min(len(all), mostLeft)] {
+		shown = append(shown, printable(text))
+	}
+	if more += len(all) - len(shown); more > 0 {
+		shown = append(shown, fmt.Sprintf("and %d more", more))
+	}
+	return shown
+}
+
+// leftBehind is what was left behind when the role was taken away.
+func leftBehind(r client.Request) []string {
+	var all []string
+	for _, left := range r.LeftBehind {
+		all = append(all, left.What+[]string{"", " (taken back)"}[boolean(left.TakenBack)])
+	}
+	return some(all, r.LeftBehindMore)
 }
 
 // access is what a request asks for.
@@ -170,17 +214,32 @@ func (p *program) nextFor(r client.Request) {
 		p.next("Next: somebody approves it with `sym approve %s`. Follow it with `sym wait %[1]s`.",
 			r.ID)
 	case client.Approved:
-		p.next("Next: it is granted in a moment. Follow it with `sym wait %s`.", r.ID)
+		p.next("Next: it is granted in a moment. Follow it with `sym wait %s`, or withdraw it with "+
+			"`sym revoke %[1]s`.", r.ID)
 	case client.Active:
-		p.next("Next: use it. `sym revoke %s` ends it early, `sym extend %[1]s` asks for more.",
+		use := "use it"
+		if r.NeedsSetRole {
+			use = "use it, once you have run " + setRole(r)
+		}
+		p.next("Next: %s. `sym revoke %s` ends it early, `sym extend %[2]s` asks for more.", use,
 			r.ID)
 	case client.Revoking:
+		if r.Withdrawn() {
+			p.next("Next: nothing is granted any more; whatever was granted just now is taken back. "+
+				"Follow it with `sym wait %s --until done`.", r.ID)
+			break
+		}
 		p.next("Next: it is taken away in a moment. Follow it with `sym wait %s --until done`.",
 			r.ID)
 	case client.Denied, client.Expired, client.Failed:
 		p.next("Next: ask again with `sym request %s`, if it is still needed. `sym show %s` tells "+
 			"why it ended.", printable(r.Target), r.ID)
 	case client.Done:
+		if r.Withdrawn() {
+			p.next("Next: nothing, it was withdrawn before anything was granted. `sym request %s` "+
+				"asks anew.", printable(r.Target))
+			break
+		}
 		p.next("Next: nothing, it is over. `sym request %s` asks anew.", printable(r.Target))
 	}
 	if !r.ReviewDue.IsZero() && r.Review == nil && r.State != client.Denied {

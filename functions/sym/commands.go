@@ -8,7 +8,9 @@ import (
 // command is something that the client can do.
 type command struct {
 	name           string
-	argument       string // what its one argument is called; empty where it takes none
+	argument       string // what its argument is called; empty where it takes none
+	second         string // what its second argument is called; empty where it takes none
+	local          bool   // asks no API, so that it has no flags
 	about          string // one line
 	more           string // whatever else there is to say
 	unlessDuration string // what applies without --duration
@@ -21,6 +23,17 @@ const (
 	argumentID     = "ID"
 	argumentTarget = "TARGET"
 )
+
+// arguments are what the command takes, by what they are called.
+func (c command) arguments() []string {
+	var all []string
+	for _, name := range []string{c.argument, c.second} {
+		if name != "" {
+			all = append(all, name)
+		}
+	}
+	return all
+}
 
 // commands are in the order in which one meets them.
 func commands() []command {
@@ -62,11 +75,14 @@ func commands() []command {
 		{
 			name: "deny", argument: argumentID,
 			about: "refuse a request; or withdraw it, if it is your own",
+			more:  "One that is approved and not granted yet is withdrawn, as by sym revoke.\n",
 			flags: func(o *options) { o.reasonFlag("`why`: the requester is told") },
 			run:   (*program).decide,
 		},
 		{
 			name: "revoke", argument: argumentID, about: "end access before its time",
+			more: "One that is approved and not granted yet is withdrawn: nothing is granted any " +
+				"more, and\nwhatever was granted at that moment is taken back.\n",
 			flags: func(o *options) { o.reasonFlag("`why`, if there is something to say") },
 			run:   (*program).decide,
 		},
@@ -90,13 +106,25 @@ func commands() []command {
 		{
 			name: "list", about: "requests, the newest first; or who had access at a moment",
 			more: "A TIME is written as \"2026-03-03 14:00\" in your own time zone, as 14:00 for " +
-				"today, as now,\nor with a zone of its own, as 2026-03-03T14:00:00Z.\n",
+				"today, as now,\nor with a zone of its own, as 2026-03-03T14:00:00Z or " +
+				"\"2026-03-03 14:00+01:00\". In the hour\nthat a change of the clocks repeats, it " +
+				"needs one.\n",
 			flags: listFlags,
 			run:   (*program).list,
 		},
 		{
 			name: "show", argument: argumentID, about: "the whole story of a request",
 			run: (*program).show,
+		},
+		{
+			name: "assign", argument: "USER", second: "EMAIL", local: true,
+			about: "print the SQL that gives a database user to a person's new address",
+			more: "Where somebody's address has changed, requests are refused: their database user " +
+				"belongs to the\nold one. An administrator of the database runs what this prints, as " +
+				"the owner of the schema sym:\n\n" +
+				"  sym assign alice alice@new.example.com | psql \"host=… dbname=… user=…\"\n\n" +
+				"It asks neither the API nor the database itself.\n",
+			run: (*program).assign,
 		},
 	}
 }

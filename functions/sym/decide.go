@@ -51,7 +51,7 @@ func (p *program) nextAfter(action string, r client.Request) {
 	case action == "approve" && r.State == client.Active, action == "review":
 		p.next("Next: nothing. `sym revoke %s` ends it early, `sym show %[1]s` tells its story.",
 			r.ID)
-	case action == "deny":
+	case action == "deny" && r.State == client.Denied:
 		p.next("Next: nothing. Nothing was granted, and `sym show %s` tells its story.", r.ID)
 	default:
 		p.nextFor(r)

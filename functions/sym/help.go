@@ -13,7 +13,7 @@ const exits = `Exit codes
     0  it is done
     1  it failed: no credentials, no API, no answer, or a fault inside the Runtime
     2  the command, or what it asks for, is not right
-    3  refused: you may not do this, or a rule denies it
+    3  refused: you may not do this, a rule denies it, or the database would not grant it
     4  there is no such request
     5  it comes too late: the request is decided, or has ended
     6  waited in vain: the request has ended, and there is no access (denied, expired, failed, over)
@@ -42,7 +42,8 @@ func overview() string {
 	b.WriteString("Ask for access to a database, and decide about it.\n\nCommands\n")
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  sym %s\t%s\n", strings.TrimSpace(c.name+" "+c.argument), c.about)
+		fmt.Fprintf(w, "  sym %s\t%s\n", strings.TrimSpace(c.name+" "+
+			strings.Join(c.arguments(), " ")), c.about)
 	}
 	fmt.Fprintf(w, "  sym help [COMMAND]\tits flags\n")
 	fmt.Fprintf(w, "  sym version\twhat this was built from\n")
@@ -84,10 +85,17 @@ func (p *program) help(args []string) error {
 	if !found {
 		return usagef("there is no command %q: `sym help` lists them", args[0])
 	}
-	fmt.Fprintf(p.out, "sym %s: %s.\n\n  sym %s\n",
-		c.name, c.about, strings.Join(strings.Fields(c.name+" "+c.argument+" [flags]"), " "))
+	usage := strings.Fields(c.name + " " + strings.Join(c.arguments(), " "))
+	if !c.local {
+		usage = append(usage, "[flags]")
+	}
+	fmt.Fprintf(p.out, "sym %s: %s.\n\n  sym %s\n", c.name, c.about, strings.Join(usage, " "))
 	if c.more != "" {
 		fmt.Fprint(p.out, "\n"+c.more)
+	}
+	if c.local {
+		fmt.Fprint(p.out, "\n"+exits)
+		return nil
 	}
 	fmt.Fprint(p.out, "\nFlags\n")
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)

@@ -35,6 +35,9 @@ func newOptions(c command) *options {
 	o := &options{command: c, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
 	o.flags.SetOutput(io.Discard) // what it would print is said in our words
 	o.flags.Usage = func() {}
+	if c.local {
+		return o
+	}
 	o.flags.StringVar(&o.api, "api", "", "the `address` of the API, instead of SYM_API")
 	o.flags.StringVar(&o.dir, "dir", "", "the `folder` that Terraform deployed from, instead of "+
 		"SYM_DIR or this one")
@@ -93,14 +96,15 @@ func (o *options) parse(args []string) error {
 
 func (o *options) checkArgs() error {
 	want := o.command.argument
+	all := o.command.arguments()
 	switch {
 	case want == "" && len(o.args) > 0:
 		return o.usage("it takes no argument, and there is " + quoted(o.args[0]))
-	case want != "" && len(o.args) == 0:
-		return o.usage("the " + want + " is missing")
-	case len(o.args) > 1:
-		return o.usage("it takes one " + want + ", and there are more: " +
-			quoted(o.args[1]) + ". Put a text of several words into quotation marks")
+	case len(o.args) < len(all):
+		return o.usage("the " + all[len(o.args)] + " is missing")
+	case len(o.args) > len(all):
+		return o.usage("it takes one " + strings.Join(all, " and one ") + ", and there are more: " +
+			quoted(o.args[len(all)]) + ". Put a text of several words into quotation marks")
 	case want == argumentID && !client.IsID(o.args[0]):
 		return o.usage(quoted(o.args[0]) + " is not the id of a request. `sym list` shows the ids")
 	}

@@ -135,6 +135,8 @@ func exitCode(err error) int {
 	switch refusal.Status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
 		return exitUsage
+	case http.StatusUnprocessableEntity:
+		return exitRefused // by the target's function
 	case http.StatusUnauthorized, http.StatusForbidden:
 		if refusal.Code == client.CodeForbidden {
 			return exitFailure // API Gateway takes the signature, or the right to call, for none

@@ -35,7 +35,8 @@ func TestStory(t *testing.T) {
 
 	assert.Equal(t, result{exitOK, "Request " + id1 +
 		" is approved (postgres-readonly for alice@example.com, 20 min).\n",
-		"Next: it is granted in a moment. Follow it with `sym wait " + id1 + "`.\n"},
+		"Next: it is granted in a moment. Follow it with `sym wait " + id1 +
+			"`, or withdraw it with `sym revoke " + id1 + "`.\n"},
 		w.sym("bob", "approve", w.id(1), "--reason", "ok"))
 
 	w.clock.Advance(2 * time.Second)

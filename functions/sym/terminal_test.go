@@ -162,6 +162,13 @@ func TestParseMoment(t *testing.T) {
 		"2026-03-03T14:00:00Z":      "2026-03-03T14:00:00Z",
 		"2026-03-03T14:00:00-05:00": "2026-03-03T19:00:00Z",
 		" 2026-03-03 14:00 +02:00 ": "2026-03-03T12:00:00Z",
+		// Around the changes of the clocks, and in the hour that one repeats.
+		"2026-03-29 01:59:59":       "2026-03-29T00:59:59Z",
+		"2026-03-29 03:00":          "2026-03-29T01:00:00Z",
+		"2026-10-25 01:59:59":       "2026-10-24T23:59:59Z",
+		"2026-10-25 03:00":          "2026-10-25T02:00:00Z",
+		"2026-10-25 02:30:00+02:00": "2026-10-25T00:30:00Z",
+		"2026-10-25 02:30+01:00":    "2026-10-25T01:30:00Z",
 	} {
 		at, err := p.parseMoment(text)
 		require.NoError(t, err, text)
@@ -171,6 +178,44 @@ func TestParseMoment(t *testing.T) {
 		_, err := p.parseMoment(text)
 		assert.Error(t, err, text)
 	}
+}
+
+// TestChangesOfTheClocks leaves it to the person to say which moment was meant.
+func TestChangesOfTheClocks(t *testing.T) {
+	w := newWorld(t)
+	in := func(zone, text string) result {
+		location, err := time.LoadLocation(zone)
+		require.NoError(t, err)
+		return w.run(t.Context(), "alice", func(p *program) { p.location = location },
+			"list", "--held-at", text)
+	}
+	for _, test := range []struct{ zone, text, says string }{
+		{"Europe/Berlin", "2025-10-26 02:30", `there are two moments at which it was 2025-10-26 ` +
+			`02:30:00 in your time zone (Europe/Berlin), since the clocks were put back: write ` +
+			`"2025-10-26 02:30:00+02:00" (00:30 UTC) or "2025-10-26 02:30:00+01:00" (01:30 UTC)`},
+		{"Europe/Berlin", "2025-03-30T02:00:00", "there was no 2025-03-30 02:00:00 in your time " +
+			"zone (Europe/Berlin): the clocks were put forward over it"},
+		{"America/New_York", "2025-11-02 01:59", `"2025-11-02 01:59:00-04:00" (05:59 UTC)`},
+		{"America/New_York", "2025-03-09 02:30", "there was no 2025-03-09 02:30:00"},
+		{"Australia/Lord_Howe", "2025-04-06 01:45", `"2025-04-06 01:45:00+11:00" (14:45 UTC) or ` +
+			`"2025-04-06 01:45:00+10:30" (15:15 UTC)`},
+		{"Pacific/Apia", "2011-12-30 12:00", "there was no 2011-12-30 12:00:00"},
+	} {
+		r := in(test.zone, test.text)
+		assert.Equal(t, exitUsage, r.code)
+		assert.Contains(t, r.err, test.says)
+	}
+	for _, text := range []string{"2025-10-26 02:30:00+02:00", "2025-10-26 02:30:00+01:00"} {
+		assert.Equal(t, exitOK, in("Europe/Berlin", text).code, "as it was said")
+	}
+	for _, zone := range []string{"Pacific/Kiritimati", "Etc/GMT+12", "Asia/Kolkata", "UTC"} {
+		assert.Equal(t, exitOK, in(zone, "2025-06-01 00:30").code, zone)
+	}
+	assert.Contains(t, w.sym("alice", "help", "list").out, `"2026-03-03 14:00+01:00"`)
+
+	// Today, too.
+	w.clock.Advance(time.Date(2026, 10, 25, 12, 0, 0, 0, time.UTC).Sub(w.clock.Now()))
+	assert.Contains(t, in("Europe/Berlin", "02:30").err, "there are two moments")
 }
 
 // TestUnknownStates shows what a newer API calls by names that are not known here.

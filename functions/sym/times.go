@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -101,16 +102,50 @@ func (p *program) parseMoment(text string) (time.Time, error) {
 		}
 	}
 	for _, form := range moments {
-		if t, err := time.ParseInLocation(form, text, p.location); err == nil {
-			return t, nil
+		if t, err := time.Parse(form, text); err == nil {
+			return p.onTheClock(t)
 		}
 	}
 	for _, form := range []string{"15:04:05", "15:04"} {
 		if t, err := time.Parse(form, text); err == nil {
-			return time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(), t.Second(),
-				0, p.location), nil
+			return p.onTheClock(time.Date(now.Year(), now.Month(), now.Day(), t.Hour(), t.Minute(),
+				t.Second(), 0, time.UTC))
 		}
 	}
 	return time.Time{}, fmt.Errorf("%s is not a moment: write it as \"2006-01-02 15:04\", 15:04, "+
 		"now or 2006-01-02T15:04:05Z", quoted(text))
 }
+
+// onTheClock is the moment at which the clocks of the person's zone show a time, which is given as
+// if it were in UTC. Where the clocks are changed they may show it twice, or never: then it is not
+// for us to choose.
+func (p *program) onTheClock(shown time.Time) (time.Time, error) {
+	const form = "2006-01-02 15:04:05"
+	var found []time.Time
+	// No zone is a day from UTC, and none is changed twice within two days.
+	for _, near := range []time.Duration{-24 * time.Hour, 24 * time.Hour} {
+		_, offset := shown.Add(near).In(p.location).Zone()
+		t := shown.Add(-time.Duration(offset) * time.Second).In(p.location)
+		if t.Format(form) == shown.Format(form) &&
+			!slices.ContainsFunc(found, func(other time.Time) bool { return other.Equal(t) }) {
+			found = append(found, t)
+		}
+	}
+	slices.SortFunc(found, time.Time.Compare)
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return time.Time{}, fmt.Errorf("there was no %s in your time zone (%s): the clocks were put "+
+			"forward over it. Write another time, or one with its offset, such as %sZ", shown.Format(form),
+			p.location, shown.Format(form))
+	default:
+		const zoned = form + "Z07:00"
+		return time.Time{}, fmt.Errorf("there are two moments at which it was %s in your time zone "+
+			"(%s), since the clocks were put back: write \"%s\" (%s) or \"%s\" (%s)",
+			shown.Format(form), p.location, found[0].Format(zoned), utc(found[0]),
+			found[1].Format(zoned), utc(found[1]))
+	}
+}
+
+func utc(t time.Time) string { return t.UTC().Format("15:04 UTC") }

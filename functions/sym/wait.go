@@ -130,6 +130,9 @@ func (w *waiting) over() (bool, error) {
 	switch {
 	case r.State == w.until:
 		return true, nil
+	case r.Withdrawn() && (r.State == client.Done || w.until == client.Active):
+		return true, outcome{exitNoAccess, fmt.Sprintf("the request %s was withdrawn before anything "+
+			"was granted", r.ID)}
 	case r.State == client.Done || r.State == client.Revoking && w.until == client.Active:
 		return true, outcome{exitNoAccess, fmt.Sprintf("the access of the request %s was active "+
 			"and has ended", r.ID)}
@@ -191,6 +194,9 @@ func (w *waiting) progress() string {
 	case client.Active:
 		return "active, until " + w.at(r.ExpiresAt)
 	case client.Revoking:
+		if r.Withdrawn() {
+			return "revoking, is being withdrawn"
+		}
 		return "revoking, is being taken away"
 	default:
 		return string(r.State)

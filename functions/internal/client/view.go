@@ -54,6 +54,11 @@ type Request struct {
 	Revocation      *Act      `json:"revocation"`
 	DoneAt          time.Time `json:"done_at"`
 	Failure         string    `json:"failure"`
+	NeedsSetRole    bool      `json:"needs_set_role"`
+	CouldLeave      []string  `json:"could_leave"`
+	LeftBehind      []Left    `json:"left_behind"`
+	LeftBehindMore  int       `json:"left_behind_more"`
+	NotLookedFor    string    `json:"not_looked_for"`
 	ReviewDue       time.Time `json:"review_due"`
 	Review          *Act      `json:"review"`
 	Audit           []Record  `json:"audit"` // of a single request only
@@ -61,6 +66,16 @@ type Request struct {
 	// Raw is the request as it was sent.
 	Raw json.RawMessage `json:"-"`
 }
+
+// Left is one thing that was made or given while a role was held, and outlived it.
+type Left struct {
+	Kind      string `json:"kind"`
+	What      string `json:"what"`
+	TakenBack bool   `json:"taken_back"`
+}
+
+// Withdrawn tells whether the request was ended before it was known to be granted.
+func (r Request) Withdrawn() bool { return r.Revocation != nil && r.GrantedAt.IsZero() }
 
 // What ids and states look like. They are shown, and ids are put into commands to be copied.
 var (
