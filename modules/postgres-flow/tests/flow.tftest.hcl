@@ -243,6 +243,30 @@ run "what_was_granted_is_taken_back" {
     )
     error_message = "The last Deescalate gives up."
   }
+
+  assert {
+    # Each try takes 30 seconds at most, which is the Postgres function's time.
+    condition = 120 >= sum([
+      for r in jsondecode(
+        aws_sfn_state_machine.this.definition
+        ).States.Deescalate.Retry : 30 * (r.MaxAttempts + 1) + sum([
+          for i in range(r.MaxAttempts) :
+          r.IntervalSeconds * pow(r.BackoffRate, i)
+      ])
+    ])
+    error_message = "The alarm comes later than two minutes after the end."
+  }
+
+  assert {
+    condition = alltrue([
+      for state in ["Decided", "Settled"] : contains([
+        for c in jsondecode(
+          aws_sfn_state_machine.this.definition
+        ).States[state].Choices : "${c.And[1].StringEquals} ${c.Next}"
+      ], "revoking Deescalate")
+    ])
+    error_message = "What was withdrawn after its approval is not taken back."
+  }
 }
 
 run "nobody_to_approve" {
