@@ -36,7 +36,10 @@ func (c command) arguments() []string {
 }
 
 // commands are in the order in which one meets them.
-func commands() []command {
+func commands() []command { return slices.Concat(askCommands(), actCommands(), lookCommands()) }
+
+// askCommands are for who wants access.
+func askCommands() []command {
 	return []command{
 		{
 			name: "flows", about: "what can be asked for, for how long, and who approves",
@@ -67,6 +70,12 @@ func commands() []command {
 			},
 			run: (*program).wait,
 		},
+	}
+}
+
+// actCommands do something to a request.
+func actCommands() []command {
+	return []command{
 		{
 			name: "approve", argument: argumentID, about: "let somebody have what they asked for",
 			flags: func(o *options) { o.reasonFlag("`why`, if there is something to say") },
@@ -103,6 +112,12 @@ func commands() []command {
 			flags: func(o *options) { o.reasonFlag("`what` you found") },
 			run:   (*program).decide,
 		},
+	}
+}
+
+// lookCommands change nothing.
+func lookCommands() []command {
+	return []command{
 		{
 			name: "list", about: "requests, the newest first; or who had access at a moment",
 			more: "A TIME is written as \"2026-03-03 14:00\" in your own time zone, as 14:00 for " +
