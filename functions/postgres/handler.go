@@ -159,7 +159,7 @@ func (h *handler) answer(ctx context.Context, payload []byte) (any, error) {
 	case e.Type == event.TypeStatus:
 		return h.ledger.Status(ctx)
 	case e.Event.Type == event.Deescalate:
-		return h.ledger.Deescalate(ctx, e.Run.SRN)
+		return h.ledger.Deescalate(ctx, h.end(e))
 	}
 	request, err := h.request(e)
 	if err != nil {
@@ -169,6 +169,24 @@ func (h *handler) answer(ctx context.Context, payload []byte) (any, error) {
 		return h.ledger.Check(ctx, request)
 	}
 	return h.ledger.Escalate(ctx, request)
+}
+
+// end is what a deescalate asks for. Nothing but its run is needed: whatever else is wrong with
+// the event keeps nobody's access.
+func (h *handler) end(e *event.Event) ledger.End {
+	end := ledger.End{Run: e.Run.SRN}
+	requester, err := e.Requester()
+	if err != nil {
+		return end
+	}
+	user, err := h.users.User(requester)
+	if err != nil {
+		return end
+	}
+	if role, err := e.Role(); err == nil {
+		end.User, end.Role = user, role
+	}
+	return end
 }
 
 // request is what an escalate, or a check, asks for.

@@ -13,7 +13,14 @@
 --
 -- It makes no users: the people who request access are users of the database already. With
 -- -v create_users=on the function may make those who are missing: see sym.create_user. The
--- next run without it takes that back. To remove all of it, run uninstall.sql.
+-- next run without it takes that back, as it does with roles that the list leaves out.
+--
+-- A role that can log in, owns objects or hands out others is refused: what its holder makes
+-- of that lasts. -v allow=app,reports allows it by name. A publication FOR ALL TABLES takes
+-- in the ledger, which stops its subscribers: that is refused without -v publish=on.
+--
+-- pg_dump by anybody but a superuser needs --exclude-schema=sym afterwards: nobody else may
+-- read the ledger. To remove all of it, run uninstall.sql.
 
 \set ON_ERROR_STOP on
 \set QUIET on
@@ -29,17 +36,34 @@
 \else
 \set create_users off
 \endif
+\if :{?allow}
+\else
+\set allow ''
+\endif
+\if :{?publish}
+\else
+\set publish off
+\endif
 
 BEGIN;
 SET LOCAL client_min_messages = warning;
+-- Settings of the database or of a role change nothing here.
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL row_security = on;
+SET LOCAL statement_timeout = 0;
+-- What waits for us, such as the broker, waits as long as we do.
+SET LOCAL lock_timeout = '10s';
 SELECT set_config('sym.broker', :'broker', true) AS broker,
        set_config('sym.roles', :'roles', true) AS roles,
-       set_config('sym.create_users', :'create_users', true) AS create_users;
+       set_config('sym.create_users', :'create_users', true) AS create_users,
+       set_config('sym.allow', :'allow', true) AS allow,
+       set_config('sym.publish', :'publish', true) AS publish;
 
 \ir setup/refuse.sql
 \ir setup/broker.sql
 \ir setup/ledger.sql
 \ir setup/functions.sql
+\ir setup/examine.sql
 \ir setup/left_behind.sql
 \ir setup/rights.sql
 \ir setup/targets.sql

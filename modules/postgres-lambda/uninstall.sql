@@ -39,7 +39,6 @@ BEGIN
     IF broker IN (current_user, session_user) THEN
         RAISE EXCEPTION 'The broker "%" cannot remove itself.', broker;
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtext('sym setup'));
 
     SELECT string_agg(format('%s of %s', roleid::regrole, member::regrole), ', ') INTO holders
     FROM pg_auth_members WHERE grantor = by_us;
@@ -65,13 +64,24 @@ END
 $$;
 
 -- Each by its name and never with CASCADE: what somebody has put beside them stops this.
+DROP FUNCTION IF EXISTS sym.assign_user(name, text);
+DROP FUNCTION IF EXISTS sym.clear_way();
 DROP FUNCTION IF EXISTS sym.create_user(name, text);
-DROP FUNCTION IF EXISTS sym.end_sessions(text);
 DROP FUNCTION IF EXISTS sym.danger(oid);
+DROP FUNCTION IF EXISTS sym.end_sessions(oid, oid, interval);
+DROP FUNCTION IF EXISTS sym.end_sessions(text);
+DROP FUNCTION IF EXISTS sym.examine(oid, boolean);
+DROP FUNCTION IF EXISTS sym.exposed();
 DROP FUNCTION IF EXISTS sym.holds(oid, oid);
+DROP FUNCTION IF EXISTS sym.left_behind(oid, oid, xid8);
 DROP FUNCTION IF EXISTS sym.resolve(name, oid);
+DROP FUNCTION IF EXISTS sym.resolve(name, oid, text);
+DROP FUNCTION IF EXISTS sym.take_back(oid, oid, xid8);
 DROP TABLE IF EXISTS sym.grants;
 DROP TABLE IF EXISTS sym.users;
+DROP TABLE IF EXISTS sym.locks;
+DROP TABLE IF EXISTS sym.allowed;
+DROP FUNCTION IF EXISTS sym.origin();
 DROP SCHEMA IF EXISTS sym;
 
 -- Dropping the broker takes its memberships, and with them the ADMIN OPTION, along. What

@@ -54,15 +54,11 @@ func NewConnector(c Config) (*Connector, error) {
 	settings.Database, settings.User = c.Database, c.User
 	settings.Fallbacks = nil
 	settings.ValidateConnect = nil
-	settings.RuntimeParams = map[string]string{}
+	Pin(settings)
 	if c.Application != "" {
 		settings.RuntimeParams["application_name"] = c.Application
 	}
 	settings.ConnectTimeout = connectTimeout
-	// Nothing is prepared, so that it works behind RDS Proxy and pgbouncer, which may run
-	// every transaction on another connection.
-	settings.DefaultQueryExecMode = pgx.QueryExecModeExec
-	settings.StatementCacheCapacity, settings.DescriptionCacheCapacity = 0, 0
 	if settings.TLSConfig, err = tlsConfig(c); err != nil {
 		return nil, err
 	}
@@ -86,7 +82,7 @@ func (c *Connector) Connect(ctx context.Context) (*pgx.Conn, error) {
 		settings.User = user
 	}
 	settings.Password = password
-	return pgx.ConnectConfig(ctx, settings)
+	return Open(ctx, settings)
 }
 
 func (c *Connector) credentials(ctx context.Context) (user, password string, err error) {

@@ -60,6 +60,9 @@ var (
 	}
 )
 
+// tooManyConnections is the code for a server, database or user at its limit of connections.
+const tooManyConnections = "53300"
+
 // Named turns an error of pgx into one of this package's types; nil, those types and what
 // does not come from the database stay what they are. Messages never carry a credential:
 // of the server's errors only the code and the message are used, and of the others their
@@ -70,10 +73,18 @@ func Named(err error) error {
 	}
 	var server *pgconn.PgError
 	if errors.As(err, &server) {
-		message := fmt.Sprintf("the database answered: %s (%s)", server.Message, server.Code)
+		// Before a session has an encoding, the text is in the server's.
+		message := fmt.Sprintf("the database answered: %s (%s)",
+			strings.ToValidUTF8(server.Message, "?"), server.Code)
+		if server.Code == tooManyConnections {
+			message += ". All its connections are taken, or all that this user may have: end some, " +
+				"and reserve a few for this function's user (reserved_connections and " +
+				"pg_use_reserved_connections from version 16 on)"
+		}
 		class := server.Code[:min(2, len(server.Code))]
-		// Two who change one row of the catalogue meet in an internal error.
-		meeting := class == "XX" && strings.Contains(server.Message, "concurrently")
+		// Two who change one row of the catalogue meet in an internal error. Its text is in the
+		// server's language; the place that it comes from is not.
+		meeting := server.Code == "XX000" && server.File == "heapam.c"
 		switch {
 		case class == "28":
 			return CredentialsUnavailable{message}

@@ -2,28 +2,72 @@ package ledger
 
 import (
 	"context"
+	"fmt"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"sym-postgres-quickstart/functions/internal/database"
 	"sym-postgres-quickstart/functions/internal/event"
 )
+
+// End is what a deescalate is to end.
+type End struct {
+	Run string
+	// User and Role are whom and what the caller believes the run to be about; they may be
+	// empty. The ledger says it better, unless it cannot be read or was tampered with.
+	User, Role string
+}
 
 // Deescalate ends a run: it takes back the membership that the run was granted, unless
 // another run still has it, and ends the user's sessions where the user does not hold the
 // role by another way. All it needs to know is in the ledger, so that it works also for a
 // role that is no longer allowed and for a user who was dropped or renamed. A run that the
 // ledger does not know is noted as ended, and an escalate that comes later is refused.
-func (l *Ledger) Deescalate(ctx context.Context, run string) (event.Deescalated, error) {
-	answer := event.Deescalated{Run: run}
-	err := l.do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-		answer, err = l.deescalate(ctx, conn, run)
-		return err
-	})
+//
+// Where the ledger cannot be read or written, the membership is taken back all the same, and
+// the error says so.
+func (l *Ledger) Deescalate(ctx context.Context, end End) (event.Deescalated, error) {
+	answer, err := l.end(ctx, end, patiently)
 	if err != nil {
-		// What could be revoked may be revoked all the same; the repetition will tell.
 		return event.Deescalated{}, err
 	}
-	l.log.Log(ctx, level(answer.Changed || answer.SessionsEnded > 0), "revoked", "run", run,
+	return answer, nil
+}
+
+// patience is for how long an end waits: for locks that others hold, and for sessions to go.
+type patience struct{ locks, sessions time.Duration }
+
+var (
+	patiently = patience{maxLockWait, 3 * time.Second}
+	hastily   = patience{briefly, 100 * time.Millisecond}
+	notAtAll  = patience{time.Millisecond, time.Millisecond}
+)
+
+func (l *Ledger) end(ctx context.Context, end End, wait patience) (event.Deescalated, error) {
+	var answer event.Deescalated
+	attempt := func() error {
+		return l.do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+			answer, err = l.deescalate(ctx, conn, end.Run, wait)
+			return err
+		})
+	}
+	err := attempt()
+	if untranslatable(err) {
+		end.Run = escape(end.Run)
+		err = attempt()
+	}
+	if err != nil {
+		// What could be revoked may be revoked all the same; the repetition will tell.
+		return event.Deescalated{}, l.takeAnyway(ctx, end, wait, err)
+	}
+	if !strings.EqualFold(answer.User, end.User) || answer.Role != end.Role {
+		if err := l.disbelieve(ctx, end, &answer); err != nil {
+			return event.Deescalated{}, err
+		}
+	}
+	l.log.Log(ctx, level(answer.Changed || answer.SessionsEnded > 0), "revoked", "run", end.Run,
 		"user", answer.User, "role", answer.Role, "changed", answer.Changed,
 		"sessions_ended", answer.SessionsEnded,
 		"still_member_through", answer.StillMemberThrough)
@@ -32,101 +76,144 @@ func (l *Ledger) Deescalate(ctx context.Context, run string) (event.Deescalated,
 
 // holding is what the ledger and the catalogue say about a run that is to end.
 type holding struct {
-	known, revoked bool
+	known, revoked, sessionsEnded bool
 	// The names in the ledger.
 	user, role string
-	// The names of today, empty where dropped.
+	// The names of today, empty where dropped, and the numbers; the user's is there also where
+	// the user was dropped.
 	userNow, roleNow string
+	userOID, roleOID *uint32
 	// others tells whether another run holds the same membership.
 	others bool
+	// here tells whether the row was written in this server and database.
+	here bool
 	// grantors are those as whom we granted the membership that there is.
 	grantors []string
 	version  int
 }
 
 const deescalateHolding = `
-	SELECT g.run IS NOT NULL, g.revoked_at IS NOT NULL,
+	SELECT g.run IS NOT NULL, g.revoked_at IS NOT NULL, g.sessions_ended_at IS NOT NULL,
 		coalesce(g.username::text, ''), coalesce(g.rolename::text, ''),
 		coalesce(u.rolname::text, ''), coalesce(r.rolname::text, ''),
+		coalesce(u.oid, CASE WHEN g.origin = h.origin THEN g.user_oid END)::bigint, r.oid::bigint,
 		EXISTS (SELECT FROM sym.grants o
-			WHERE o.user_oid = g.user_oid AND o.role_oid = g.role_oid AND o.run <> g.run
-				AND o.revoked_at IS NULL AND o.expires_at > clock_timestamp()),
+			WHERE o.run <> g.run AND o.expires_at > clock_timestamp() AND ` + accounts + `),
+		coalesce(g.origin = h.origin, false),
 		ARRAY(SELECT pg_get_userbyid(m.grantor)::text FROM pg_auth_members m
 			WHERE m.roleid = r.oid AND m.member = u.oid AND m.grantor IN (
-				g.grantor, (SELECT oid FROM pg_roles WHERE rolname = current_user))),
+				g.grantor, (SELECT oid FROM pg_roles WHERE rolname = current_user))
+			ORDER BY m.grantor = g.grantor),
 		current_setting('server_version_num')::integer / 10000
-	FROM (SELECT) AS one
+	FROM (SELECT sym.origin()) AS h (origin)
 	LEFT JOIN sym.grants g ON g.run = $1
-	LEFT JOIN pg_roles u ON u.oid = sym.resolve(g.username, g.user_oid)
-	LEFT JOIN pg_roles r ON r.oid = sym.resolve(g.rolename, g.role_oid)`
+	LEFT JOIN pg_roles u ON CASE WHEN g.origin = h.origin THEN u.oid = g.user_oid
+		ELSE u.rolname = g.username END
+	LEFT JOIN pg_roles r ON CASE WHEN g.origin = h.origin THEN r.oid = g.role_oid
+		ELSE r.rolname = g.rolename END`
 
 func (l *Ledger) deescalate(
-	ctx context.Context, conn *pgx.Conn, id string,
+	ctx context.Context, conn *pgx.Conn, id string, wait patience,
 ) (event.Deescalated, error) {
-	// The first round trip takes the locks and looks.
+	// The first round trip takes the lock and looks.
 	var now holding
 	batch := &pgx.Batch{}
-	begin(ctx, batch)
-	batch.Queue(lockRun, id)
+	beginTaking(ctx, batch, wait.locks)
 	batch.Queue(lockUserOfRun, id)
 	batch.Queue(deescalateHolding, id).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&now.known, &now.revoked, &now.user, &now.role, &now.userNow,
-			&now.roleNow, &now.others, &now.grantors, &now.version)
+		return row.Scan(&now.known, &now.revoked, &now.sessionsEnded, &now.user, &now.role,
+			&now.userNow, &now.roleNow, &now.userOID, &now.roleOID, &now.others, &now.here,
+			&now.grantors, &now.version)
 	})
 	if err := run(ctx, conn, batch); err != nil {
 		return event.Deescalated{}, err
 	}
-
-	// The second changes and commits, and then ends the sessions: no sooner, since a new
-	// session could still take the role until the COMMIT.
 	answer := event.Deescalated{
 		Run: id, User: now.user, Role: now.role, StillMemberThrough: []string{},
 	}
+	if !now.known {
+		return answer, noteEnded(ctx, conn, id, &answer)
+	}
+
+	// The second changes, looks at what came of it, and commits; and then ends the sessions:
+	// no sooner, since a new session could still take the role until the COMMIT. What the
+	// ledger says of the run being over is not believed: the catalogue has the membership.
+	took := len(now.grantors) > 0 && !now.others
+	still := 0
 	batch = &pgx.Batch{}
-	switch {
-	case !now.known:
-		batch.Queue(`INSERT INTO sym.grants (run, revoked_at, sessions_ended_at)
-			VALUES ($1, clock_timestamp(), clock_timestamp())`, id)
-	case !now.revoked:
-		for _, grantor := range now.grantors {
-			if now.others {
-				break
-			}
-			revoke := "REVOKE " + name(now.roleNow) + " FROM " + name(now.userNow)
-			if now.version >= 16 {
-				revoke += " GRANTED BY " + name(grantor)
-			}
-			batch.Queue(revoke)
-		}
-		batch.Queue(`UPDATE sym.grants SET revoked_at = clock_timestamp() WHERE run = $1`, id)
+	if took {
+		revoke(batch, now.userNow, now.roleNow, now.grantors, now.version)
 	}
+	batch.Queue(`UPDATE sym.grants SET revoked_at = clock_timestamp()
+		WHERE run = $1 AND revoked_at IS NULL`, id)
+	batch.Queue(`SELECT count(*)::integer FROM pg_auth_members m
+		JOIN pg_roles g ON g.oid = m.grantor AND g.rolname = ANY ($3)
+		WHERE m.member = $1::bigint AND m.roleid = $2::bigint`,
+		now.userOID, now.roleOID, now.grantors,
+	).QueryRow(func(row pgx.Row) error { return row.Scan(&still) })
 	batch.Queue("COMMIT")
-	if now.known {
-		beginSessions(ctx, batch)
-		l.queueSessions(batch, id, &answer.SessionsEnded)
-		batch.Queue(stillThrough, now.userNow, now.roleNow).QueryRow(func(row pgx.Row) error {
-			return row.Scan(&answer.StillMemberThrough)
-		})
-		batch.Queue("COMMIT")
+	beginSessions(ctx, batch, wait.locks)
+	if now.here && !now.sessionsEnded || took {
+		l.queueSessions(batch, now, wait.sessions, &answer.SessionsEnded)
 	}
+	batch.Queue(`UPDATE sym.grants SET sessions_ended_at = clock_timestamp()
+		WHERE run = $1 AND revoked_at IS NOT NULL AND sessions_ended_at IS NULL`, id)
+	batch.Queue(stillThrough, now.userOID, now.roleOID).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&answer.StillMemberThrough)
+	})
+	batch.Queue("COMMIT")
 	if err := run(ctx, conn, batch); err != nil {
 		return event.Deescalated{}, err
 	}
-	answer.Changed = !now.revoked
+	if took && still > 0 {
+		return event.Deescalated{}, database.DatabaseRefused{Message: fmt.Sprintf("the role %q "+
+			"was taken from %q, and the catalogue has the membership still", now.roleNow, now.userNow)}
+	}
+	answer.Changed = !now.revoked || took
 	return answer, nil
 }
 
-// queueSessions queues the end of the sessions of a run that was ended, or the note that they
-// are left alone.
-func (l *Ledger) queueSessions(batch *pgx.Batch, run string, ended *int) {
+// noteEnded writes that a run is over which the ledger does not know. An escalate that is at
+// it at this moment has the row first, and the end is done again.
+func noteEnded(
+	ctx context.Context, conn *pgx.Conn, id string, answer *event.Deescalated,
+) error {
+	tag, err := conn.Exec(ctx, `INSERT INTO sym.grants (run, revoked_at, sessions_ended_at)
+		VALUES ($1, clock_timestamp(), clock_timestamp()) ON CONFLICT DO NOTHING`, id)
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 {
+		return overtaken{fmt.Errorf("the run %q began at this moment", id)}
+	}
+	answer.Changed = true
+	_, err = conn.Exec(ctx, "COMMIT")
+	return err
+}
+
+// revoke queues the REVOKEs of a membership, ours first. From version 16 on each is in the
+// name of a grantor.
+func revoke(batch *pgx.Batch, user, role string, grantors []string, version int) {
+	for _, grantor := range grantors {
+		statement := "REVOKE " + name(role) + " FROM " + name(user)
+		if version >= 16 {
+			statement += " GRANTED BY " + name(grantor)
+		}
+		batch.Queue(statement)
+	}
+}
+
+// queueSessions queues the end of the sessions of a user from whom a role was taken, unless
+// they are left alone.
+func (l *Ledger) queueSessions(
+	batch *pgx.Batch, now holding, wait time.Duration, ended *int,
+) {
 	if l.options.KeepSessions {
-		batch.Queue(`UPDATE sym.grants SET sessions_ended_at = clock_timestamp()
-			WHERE run = $1 AND revoked_at IS NOT NULL AND sessions_ended_at IS NULL`, run)
 		return
 	}
-	batch.Queue(`SELECT sym.end_sessions($1)`, run).QueryRow(func(row pgx.Row) error {
-		return row.Scan(ended)
-	})
+	batch.Queue(`SELECT coalesce(sym.end_sessions($1::bigint::oid, $2::bigint::oid,
+		$3::bigint * interval '1 millisecond'), 0)`, now.userOID, now.roleOID,
+		wait.Milliseconds()).QueryRow(func(row pgx.Row) error { return row.Scan(ended) })
 }
 
 // stillThrough lists by what a user still holds a role: the role itself for a membership of
@@ -137,6 +224,6 @@ const stillThrough = `
 		FROM pg_roles u, pg_roles r
 		JOIN pg_auth_members m ON m.roleid = r.oid
 		JOIN pg_roles via ON via.oid = m.member
-		WHERE u.rolname = $1::name AND r.rolname = $2::name
+		WHERE u.oid = $1::bigint::oid AND r.oid = $2::bigint::oid
 			AND sym.holds(u.oid, r.oid) AND pg_has_role(u.oid, m.member, 'MEMBER')
 		ORDER BY 1)`

@@ -2,8 +2,8 @@ package ledger
 
 import (
 	"context"
+	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"sym-postgres-quickstart/functions/internal/event"
@@ -17,12 +17,13 @@ import (
 // else leaves nothing behind that could be noticed.
 const findDrift = `
 	WITH active AS (
-		SELECT g.run, g.username, g.rolename, g.granted_at, g.standing, g.grantor,
+		SELECT g.run, g.username, g.rolename, g.granted_at, g.expires_at, g.standing, g.grantor,
+			g.origin = h.origin AS here,
 			u.oid AS user_oid, u.rolname AS user_now, u.rolinherit,
 			r.oid AS role_oid, r.rolname AS role_now
-		FROM sym.grants g
-		LEFT JOIN pg_roles u ON u.oid = sym.resolve(g.username, g.user_oid)
-		LEFT JOIN pg_roles r ON r.oid = sym.resolve(g.rolename, g.role_oid)
+		FROM (SELECT sym.origin()) AS h (origin), sym.grants g
+		LEFT JOIN pg_roles u ON u.oid = sym.resolve(g.username, g.user_oid, g.origin)
+		LEFT JOIN pg_roles r ON r.oid = sym.resolve(g.rolename, g.role_oid, g.origin)
 		WHERE g.revoked_at IS NULL
 	), member AS (
 		-- The options are columns from version 16 on.
@@ -42,12 +43,15 @@ const findDrift = `
 		SELECT 'missing', a.run, a.username::text, a.rolename::text, CASE
 			WHEN a.user_oid IS NULL THEN format('The user %I was dropped.', a.username)
 			WHEN a.role_oid IS NULL THEN format('The role %I was dropped.', a.rolename)
+			WHEN NOT coalesce(a.here, false) THEN format('The run comes from another server, '
+				'where %I had the role %I; in this one it was not granted.', a.username, a.rolename)
 			ELSE format('Somebody took the role %I from %I while a run has it.',
 				a.role_now, a.user_now) END
 		FROM active a
 		WHERE NOT EXISTS (SELECT FROM member m
 			WHERE m.member = a.user_oid AND m.roleid = a.role_oid AND (a.grantor IS NULL
-				OR m.grantor = a.grantor OR current_setting('server_version_num')::int < 160000))
+				OR m.grantor = a.grantor OR NOT coalesce(a.here, false)
+				OR current_setting('server_version_num')::int < 160000))
 		UNION ALL
 		SELECT 'changed', a.run, a.username::text, a.rolename::text,
 			format('%I is now called %I.', a.username, a.user_now)
@@ -56,6 +60,11 @@ const findDrift = `
 		SELECT 'changed', a.run, a.username::text, a.rolename::text,
 			format('%I is now called %I.', a.rolename, a.role_now)
 		FROM active a WHERE a.rolename <> a.role_now
+		UNION ALL
+		SELECT 'changed', a.run, a.username::text, a.rolename::text,
+			format('The run of %I has an expiry that this function cannot have written (%s). It '
+				'ends now.', a.username, a.expires_at)
+		FROM active a WHERE a.expires_at > '9999-12-31 00:00+00'
 		UNION ALL
 		SELECT 'changed', a.run, a.username::text, a.rolename::text, CASE
 			WHEN m.grantor = a.grantor THEN format(
@@ -70,71 +79,44 @@ const findDrift = `
 			ELSE NOT a.standing AND NOT m.ours AND NOT EXISTS (SELECT FROM active o
 				WHERE o.user_oid = m.member AND o.role_oid = m.roleid AND o.grantor = m.grantor)
 			END
+		UNION ALL
+		SELECT 'changed', a.run, a.username::text, a.rolename::text,
+			format('%I has become a member of %I, and with it has the role %I.', p.rolname,
+				a.user_now, a.role_now)
+		FROM active a JOIN member m ON m.roleid = a.user_oid JOIN pg_roles p ON p.oid = m.member
+		WHERE NOT p.rolsuper AND (m.set_option OR m.inherit_option IS NOT FALSE)
+			AND p.oid NOT IN (SELECT nspowner FROM pg_namespace WHERE nspname = 'sym')
 	)
 	SELECT kind, run, username, rolename, message FROM drift ORDER BY 1, 3, 4, 2, 5`
 
-// queueDrift queues the search.
-func queueDrift(batch *pgx.Batch, found *[]event.Drift) {
-	batch.Queue(findDrift).Query(func(rows pgx.Rows) (err error) {
-		*found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[event.Drift])
-		return err
-	})
-}
+// findOpen lists what makes the ledger or the targets less safe than setup.sql left them.
+const findOpen = `
+	SELECT 'exposed', '', '', '', what || ' Run setup.sql again.' FROM sym.exposed()
+	UNION ALL
+	SELECT 'target', '', '', r.rolname::text, format('The role "%s" is not handed out any more: it '
+		'is, or is a member of, "%s", which %s.', r.rolname, e.through, e.what)
+	FROM pg_auth_members m JOIN pg_roles us ON us.oid = m.member AND us.rolname = current_user
+	JOIN pg_roles r ON r.oid = m.roleid, sym.examine(r.oid, false) e
+	WHERE m.admin_option AND (e.severity = 'never' OR e.severity = 'lasting'
+		AND NOT EXISTS (SELECT FROM sym.allowed WHERE rolename = r.rolname))
+	ORDER BY 1, 4, 5`
 
-// repair takes back a leftover, unless a run has come to account for it since. The ledger
-// notes it under a name of its own, which it returns, empty where there was nothing to do.
-func (l *Ledger) repair(ctx context.Context, user, role string) (run string, err error) {
+// drift finds every difference.
+func (l *Ledger) drift(ctx context.Context) (drift []event.Drift, err error) {
+	drift = []event.Drift{}
 	err = l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		run, err = l.takeBack(ctx, conn, user, role)
-		return err
+		drift = []event.Drift{}
+		batch := &pgx.Batch{}
+		begin(ctx, batch, time.Second)
+		for _, query := range []string{findDrift, findOpen} {
+			batch.Queue(query).Query(func(rows pgx.Rows) error {
+				found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[event.Drift])
+				drift = append(drift, found...)
+				return err
+			})
+		}
+		batch.Queue("COMMIT")
+		return run(ctx, conn, batch)
 	})
-	if err == nil && run != "" {
-		l.log.WarnContext(ctx, "took back a membership that no run accounts for",
-			"run", run, "user", user, "role", role)
-	}
-	return run, err
-}
-
-func (l *Ledger) takeBack(
-	ctx context.Context, conn *pgx.Conn, user, role string,
-) (string, error) {
-	leftover, version := false, 0
-	batch := &pgx.Batch{}
-	begin(ctx, batch)
-	batch.Queue(lockUser, user)
-	batch.Queue(`
-		SELECT EXISTS (SELECT FROM pg_auth_members m
-			JOIN pg_roles u ON u.oid = m.member JOIN pg_roles r ON r.oid = m.roleid
-			JOIN pg_roles us ON us.oid = m.grantor AND us.rolname = current_user
-			WHERE u.rolname = $1::name AND r.rolname = $2::name AND NOT EXISTS (
-				SELECT FROM sym.grants g
-				WHERE g.user_oid = u.oid AND g.role_oid = r.oid AND g.revoked_at IS NULL)),
-			current_setting('server_version_num')::integer / 10000`, user, role,
-	).QueryRow(func(row pgx.Row) error { return row.Scan(&leftover, &version) })
-	if err := run(ctx, conn, batch); err != nil {
-		return "", err
-	}
-	if !leftover {
-		_, err := conn.Exec(ctx, "ROLLBACK")
-		return "", err
-	}
-
-	id, ended := "sweep:"+uuid.NewString(), 0
-	revoke := "REVOKE " + name(role) + " FROM " + name(user)
-	if version >= 16 {
-		revoke += " GRANTED BY CURRENT_USER"
-	}
-	batch = &pgx.Batch{}
-	batch.Queue(revoke)
-	batch.Queue(`
-		INSERT INTO sym.grants (run, username, user_oid, rolename, role_oid, reason, revoked_at)
-		SELECT $1, u.rolname, u.oid, r.rolname, r.oid, 'No run accounted for it.',
-			clock_timestamp()
-		FROM pg_roles u, pg_roles r WHERE u.rolname = $2::name AND r.rolname = $3::name`,
-		id, user, role)
-	batch.Queue("COMMIT")
-	beginSessions(ctx, batch)
-	l.queueSessions(batch, id, &ended)
-	batch.Queue("COMMIT")
-	return id, run(ctx, conn, batch)
+	return drift, err
 }

@@ -1,28 +1,29 @@
 // Package ledger grants and revokes memberships in database roles, and keeps the ledger of
 // them in the database itself: schema sym, which modules/postgres-lambda/setup.sql makes.
 //
-// A membership and its row in the ledger change in one transaction, under an advisory lock
-// on the database user. Every exported method may be repeated at any time and in any order,
-// by any number of processes, and changes nothing the second time. Its error is either an
-// [*event.Refusal], after which nothing has changed and no repetition helps, or one of the
-// types of package database, after which the call is to be repeated.
+// A membership and its row in the ledger change in one transaction, under a lock on a row of
+// the ledger that only the broker can take. Every exported method may be repeated at any
+// time and in any order, by any number of processes, and changes nothing the second time. Its
+// error is either an [*event.Refusal], after which nothing has changed and no repetition
+// helps, or one of the types of package database, after which the call is to be repeated.
+//
+// The ledger lives among the people whom it governs. What it says is not believed where the
+// catalogue says otherwise, and where it cannot be read or written a role is taken back all
+// the same.
 package ledger
 
 import (
 	"context"
 	"errors"
 	"log/slog"
-	"strconv"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"sym-postgres-quickstart/functions/internal/database"
-	"sym-postgres-quickstart/functions/internal/event"
 )
-
-// maxLockWait is how long a change waits for others, in a deadline that is longer.
-const maxLockWait = 5 * time.Second
 
 // Ledger is the ledger of one database.
 type Ledger struct {
@@ -45,12 +46,66 @@ func New(session *database.Session, log *slog.Logger, options Options) *Ledger {
 	return &Ledger{session: session, log: log, options: options}
 }
 
-// do runs work with a connection, which a refusal leaves in order.
+// overtaken is the error of work that found somebody else to have been faster. It is done
+// again, and then sees what they did.
+type overtaken struct{ error }
+
+// inOrder is an error after which the connection can be used again.
+type inOrder struct{ error }
+
+func (e inOrder) Unwrap() error { return e.error }
+
+// do runs work with a connection, which a refusal or an error of the server leaves in order.
+// Work that was overtaken runs again, a few times.
 func (l *Ledger) do(ctx context.Context, work func(context.Context, *pgx.Conn) error) error {
-	return l.session.Do(ctx, func(err error) bool {
-		var refusal *event.Refusal
-		return errors.As(err, &refusal)
-	}, work)
+	for try := 0; ; try++ {
+		err := l.session.Do(ctx, func(err error) bool {
+			_, ok := errors.AsType[inOrder](err)
+			return ok
+		}, func(ctx context.Context, conn *pgx.Conn) error {
+			return settle(ctx, conn, work(ctx, conn))
+		})
+		if !isOvertaken(err) || try == 4 || ctx.Err() != nil {
+			if kept, ok := errors.AsType[inOrder](err); ok {
+				err = kept.error
+			}
+			if late, ok := errors.AsType[overtaken](err); ok {
+				return database.DatabaseBusy{Message: late.Error()}
+			}
+			return database.Named(err)
+		}
+	}
+}
+
+// settle ends the transaction that an error has left open, so that the connection need not
+// be given up.
+func settle(ctx context.Context, conn *pgx.Conn, err error) error {
+	if err == nil || conn.IsClosed() || ctx.Err() != nil {
+		return err
+	}
+	if conn.PgConn().TxStatus() != 'I' {
+		if _, rollback := conn.Exec(ctx, "ROLLBACK"); rollback != nil {
+			return err
+		}
+	}
+	return inOrder{err}
+}
+
+// isOvertaken tells the errors that mean no more than that somebody did the same at the same
+// moment: they made the same row or user, or changed the same row of the catalogue. The latter is an
+// internal error, whose text is in the server's language.
+func isOvertaken(err error) bool {
+	if _, ok := errors.AsType[overtaken](err); ok {
+		return true
+	}
+	server, ok := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case !ok:
+		return false
+	case server.Code == "XX000":
+		return server.File == "heapam.c"
+	}
+	return slices.Contains([]string{"23505", "42710", "40P01", "40001"}, server.Code)
 }
 
 // level has repetitions out of the log unless somebody looks for them.
@@ -61,60 +116,25 @@ func level(changed bool) slog.Level {
 	return slog.LevelDebug
 }
 
-// begin queues the start of a transaction that keeps within the deadline of the context,
-// and that the server ends by itself should this process stand still in the middle of it.
-func begin(ctx context.Context, batch *pgx.Batch) {
-	left := 30 * time.Second
-	if deadline, ok := ctx.Deadline(); ok {
-		left = max(time.Until(deadline), time.Millisecond)
-	}
-	batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-	// Being set for the transaction alone, these pass through a pooler.
-	batch.Queue(`SELECT set_config('search_path', 'pg_catalog, pg_temp', true),
-		set_config('statement_timeout', $1, true),
-		set_config('idle_in_transaction_session_timeout', $1, true),
-		set_config('lock_timeout', $2, true)`,
-		milliseconds(left), milliseconds(min(left/2, maxLockWait)))
-}
-
-// beginSessions queues the start of the transaction that ends sessions. All that it writes is
-// that they were ended, which a crash of the server makes true by itself: its COMMIT need
-// not wait for the disk.
-func beginSessions(ctx context.Context, batch *pgx.Batch) {
-	begin(ctx, batch)
-	batch.Queue("SET LOCAL synchronous_commit = off")
-}
-
-// milliseconds is at least one, since zero means no limit to the server.
-func milliseconds(d time.Duration) string {
-	return strconv.FormatInt(max(d.Milliseconds(), 1), 10)
-}
-
 // run sends a batch and waits for all of its results.
 func run(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch) error {
 	return conn.SendBatch(ctx, batch).Close()
 }
 
-// rollback ends a transaction in which nothing was changed, and returns the reason for it,
-// unless ending it fails.
-func rollback(ctx context.Context, conn *pgx.Conn, reason error) error {
-	if _, err := conn.Exec(ctx, "ROLLBACK"); err != nil {
-		return err
-	}
-	return reason
-}
-
 // name quotes an identifier.
 func name(identifier string) string { return pgx.Identifier{identifier}.Sanitize() }
 
-// The locks. The run's is taken first by everyone, then the user's, so that nobody waits in
-// a circle; names that share a hash merely wait for each other. The user's lock covers all
-// roles of that user, and so also the question whose user it is.
-const (
-	lockRun = `SELECT pg_advisory_xact_lock(hashtext('sym run'), hashtext($1))`
+// micros is an expression for a time as microseconds since 1970, which no setting changes
+// the form of; NULL for what is no time of ours, such as infinity.
+func micros(column string) string {
+	return "CASE WHEN " + column + " BETWEEN '1970-01-01 00:00+00' AND '9999-12-31 00:00+00' " +
+		"THEN (extract(epoch FROM " + column + ") * 1000000)::bigint END"
+}
 
-	lockUser = `SELECT pg_advisory_xact_lock(hashtext('sym user'), hashtext($1))`
-
-	lockUserOfRun = `SELECT pg_advisory_xact_lock(hashtext('sym user'), hashtext(username::text))
-		FROM sym.grants WHERE run = $1 AND username IS NOT NULL`
-)
+// at is the time that [micros] stands for; the zero time for NULL.
+func at(micros *int64) time.Time {
+	if micros == nil {
+		return time.Time{}
+	}
+	return time.UnixMicro(*micros).UTC()
+}

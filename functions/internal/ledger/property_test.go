@@ -144,13 +144,13 @@ func (f *fixture) cuttable() *process {
 	knife := &cutter{}
 	settings, err := pgx.ParseConfig(f.server.URLFor(f.broker, password, "db_"+f.suffix))
 	require.NoError(f, err)
-	settings.DefaultQueryExecMode = pgx.QueryExecModeExec
+	database.Pin(settings)
 	settings.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 		return &cutConn{Conn: conn, cutter: knife}, err
 	}
 	connect := func(ctx context.Context) (*pgx.Conn, error) {
-		return pgx.ConnectConfig(ctx, settings)
+		return database.Open(ctx, settings)
 	}
 	session := database.NewSession(connect)
 	ledger := New(session, f.log, Options{})
@@ -382,7 +382,7 @@ func TestRandomSchedulesAgainstAModel(t *testing.T) {
 			deescalate := func() string {
 				var answer event.Deescalated
 				deescalate := func(l *Ledger) (err error) {
-					answer, err = l.Deescalate(f.Context(), id+"_"+f.suffix)
+					answer, err = l.Deescalate(f.Context(), End{Run: id + "_" + f.suffix})
 					return err
 				}
 				what := fmt.Sprintf("deescalate %s %v crash=%v", id, where, crash)
@@ -508,7 +508,7 @@ func TestRandomProcessesAtOnce(t *testing.T) {
 						for try := 0; ; try++ {
 							var err error
 							if end {
-								_, err = all[i].Deescalate(f.Context(), id+"_"+f.suffix)
+								_, err = all[i].Deescalate(f.Context(), End{Run: id + "_" + f.suffix})
 							} else {
 								_, err = all[i].Escalate(f.Context(), f.request(id, p.user, p.role))
 							}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -11,122 +13,239 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 )
 
-// maxSweep is how many runs one sweep ends at most; the next takes the rest.
-const maxSweep = 1000
+const (
+	// maxSweep is how many runs one sweep ends at most; the next takes the rest.
+	maxSweep = 1000
+	// mostNamed is how many failures the error of a sweep names.
+	mostNamed = 5
+)
 
-// SweepIncomplete is the error of a sweep that tried all it found and could not end some.
+// SweepIncomplete is the error of a sweep that tried all it found and could not end some, or
+// found the ledger open to others. Its message is for a person: who has what, why, and what
+// to do.
 type SweepIncomplete struct{ Message string }
 
 func (e SweepIncomplete) Error() string { return e.Message }
 
 // Sweep ends every run that has expired, finishes those that were left half way, and takes
 // back memberships that no run accounts for. Other differences between the ledger and the
-// catalogue it reports, since only a person knows what was meant. One that fails does not
-// keep it from the others; if any failed, the answer says which, and the error is
-// [SweepIncomplete]. A sweep that finds the database gone stops there.
+// catalogue it reports, since only a person knows what was meant.
+//
+// It waits for nobody as long as there is work that nothing hinders: a first pass takes back
+// what it can, a second tries the others again for as long as there is time. Bookkeeping comes
+// after that. If any failed, or if others have rights to the ledger, the answer says which,
+// and the error is [SweepIncomplete]. A sweep that finds the database gone stops there.
 func (l *Ledger) Sweep(ctx context.Context) (event.Swept, error) {
-	swept := event.Swept{Revoked: []event.Revoked{}, Failed: []event.Failed{},
-		Repaired: []event.Revoked{}, Drift: []event.Drift{}}
-	due, drift, err := l.due(ctx)
+	s := sweep{Ledger: l, swept: event.Swept{Revoked: []event.Revoked{},
+		Failed: []event.Failed{}, Repaired: []event.Revoked{}, Drift: []event.Drift{}}}
+	due, err := l.due(ctx)
+	if isBusy(err) {
+		s.clearWay(ctx)
+		due, err = l.due(ctx)
+	}
 	if err != nil {
-		return swept, err
+		return s.swept, l.explain(ctx, "", err)
 	}
-	for i, id := range due {
-		ended, err := l.Deescalate(ctx, id.Run)
-		if err == nil {
-			if ended.Changed {
-				swept.Revoked = append(swept.Revoked, id)
-			}
-			continue
-		}
-		l.log.ErrorContext(ctx, "a run could not be ended", "run", id.Run, "user", id.User,
-			"role", id.Role, "error", err)
-		swept.Failed = append(swept.Failed, event.Failed{
-			Run: id.Run, User: id.User, Role: id.Role, Message: err.Error()})
-		var unavailable database.DatabaseUnavailable
-		var credentials database.CredentialsUnavailable
-		if errors.As(err, &unavailable) || errors.As(err, &credentials) || ctx.Err() != nil {
-			return swept, SweepIncomplete{fmt.Sprintf(
-				"%d of %d expired grants were not revoked: %s", len(due)-i, len(due), err)}
-		}
+	left := s.pass(ctx, due, func(int) patience { return hastily })
+	if len(left) > 0 && s.gone == nil && ctx.Err() == nil {
+		s.clearWay(ctx)
+		left = s.pass(ctx, left, func(others int) patience { return share(ctx, others) })
 	}
-	for _, d := range drift {
-		if d.Kind != event.DriftLeftover {
-			l.log.WarnContext(ctx, "the catalogue differs from the ledger", "kind", d.Kind,
-				"run", d.Run, "user", d.User, "role", d.Role, "message", d.Message)
-			swept.Drift = append(swept.Drift, d)
-			continue
-		}
-		switch run, err := l.repair(ctx, d.User, d.Role); {
-		case err != nil:
-			l.log.ErrorContext(ctx, "a leftover could not be taken back", "user", d.User,
-				"role", d.Role, "error", err)
-			swept.Failed = append(swept.Failed,
-				event.Failed{User: d.User, Role: d.Role, Message: err.Error()})
-		case run != "":
-			swept.Repaired = append(swept.Repaired,
-				event.Revoked{Run: run, User: d.User, Role: d.Role})
-		}
+	for _, run := range left {
+		s.fail(ctx, run)
 	}
-	if len(swept.Failed) > 0 {
-		return swept, SweepIncomplete{fmt.Sprintf(
-			"%d memberships were not taken back, the first since %s",
-			len(swept.Failed), swept.Failed[0].Message)}
+	if s.gone == nil {
+		s.tidy(ctx)
 	}
-	return swept, nil
+	return s.swept, s.outcome(len(due))
 }
 
-// due lists the runs that a sweep has to end, the longest overdue first, and the drift.
-func (l *Ledger) due(
-	ctx context.Context,
-) (due []event.Revoked, drift []event.Drift, err error) {
+// sweep is one sweep at work.
+type sweep struct {
+	*Ledger
+	swept event.Swept
+	// gone is the error after which nothing else can be tried.
+	gone error
+	// told are the sentences that a person has to read.
+	told []string
+}
+
+// dueRun is a run that a sweep has to end.
+type dueRun struct {
+	event.Revoked
+	requester string
+	expired   time.Time
+	// revoked tells that only sessions are left to end.
+	revoked bool
+	err     error
+}
+
+// due lists the runs that a sweep has to end, the longest overdue first. A run whose expiry is
+// no time that we could have written is over.
+func (l *Ledger) due(ctx context.Context) (due []dueRun, err error) {
 	err = l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
-		begin(ctx, batch)
+		begin(ctx, batch, time.Second)
 		batch.Queue(`
-			SELECT run, coalesce(username::text, ''), coalesce(rolename::text, '') FROM (
-				(SELECT run, username, rolename, expires_at FROM sym.grants
-				WHERE revoked_at IS NULL AND expires_at <= clock_timestamp()
+			SELECT run, coalesce(username::text, ''), coalesce(rolename::text, ''),
+				coalesce(requester, ''), `+micros("expires_at")+`, over FROM (
+				(SELECT run, username, rolename, requester, expires_at, false AS over
+				FROM sym.grants WHERE revoked_at IS NULL
+					AND (expires_at <= clock_timestamp() OR expires_at > '9999-12-31 00:00+00')
 				ORDER BY expires_at LIMIT $1)
 				UNION ALL
-				(SELECT run, username, rolename, expires_at FROM sym.grants
-				WHERE revoked_at IS NOT NULL AND sessions_ended_at IS NULL
+				(SELECT run, username, rolename, requester, expires_at, true
+				FROM sym.grants WHERE revoked_at IS NOT NULL AND sessions_ended_at IS NULL
 				ORDER BY revoked_at LIMIT $1)
 			) AS overdue ORDER BY expires_at`, maxSweep,
 		).Query(func(rows pgx.Rows) error {
-			due, err = pgx.CollectRows(rows, pgx.RowToStructByPos[event.Revoked])
+			due, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (run dueRun, err error) {
+				var expired *int64
+				err = row.Scan(&run.Run, &run.User, &run.Role, &run.requester, &expired,
+					&run.revoked)
+				run.expired = at(expired)
+				return run, err
+			})
 			return err
 		})
-		queueDrift(batch, &drift)
 		batch.Queue("COMMIT")
 		return run(ctx, conn, batch)
 	})
-	return due, drift, err
+	return due, err
 }
 
-// Status lists the runs that have their role, the oldest first, and every difference
-// between the ledger and the catalogue.
-func (l *Ledger) Status(ctx context.Context) (event.Status, error) {
-	status := event.Status{Active: []event.Active{}, Drift: []event.Drift{}}
-	err := l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+// pass tries to end runs, and returns those that it could not end. What hinders one run is
+// likely to hinder those of the same user and of the same role: these wait for nothing.
+func (s *sweep) pass(
+	ctx context.Context, due []dueRun, wait func(others int) patience,
+) (left []dueRun) {
+	hindered := map[string]bool{}
+	for i, run := range due {
+		if ctx.Err() != nil || s.gone != nil {
+			return append(left, due[i:]...)
+		}
+		patience := wait(len(due) - i)
+		if hindered["user "+run.User] || hindered["role "+run.Role] {
+			patience = notAtAll
+		}
+		answer, err := s.end(ctx, End{Run: run.Run}, patience)
+		if err == nil {
+			s.ended(run, answer)
+			continue
+		}
+		run.err = err
+		left = append(left, run)
+		hindered["user "+run.User], hindered["role "+run.Role] = true, true
+		switch err.(type) {
+		case database.DatabaseUnavailable, database.CredentialsUnavailable:
+			s.gone = err
+		}
+	}
+	return left
+}
+
+// share is an equal part of half of the time that is left.
+func share(ctx context.Context, among int) patience {
+	part := 2 * time.Second
+	if deadline, ok := ctx.Deadline(); ok {
+		part = min(part, time.Until(deadline)/2/time.Duration(among))
+	}
+	part = max(part, briefly)
+	return patience{part, part}
+}
+
+func (s *sweep) ended(run dueRun, answer event.Deescalated) {
+	if answer.Changed {
+		s.swept.Revoked = append(s.swept.Revoked, run.Revoked)
+	}
+	for _, left := range answer.LeftBehind {
+		s.swept.Drift = append(s.swept.Drift, event.Drift{Kind: event.DriftLeftBehind,
+			Run: run.Run, User: run.User, Role: run.Role, Message: left.What})
+	}
+}
+
+// fail notes a run that could not be ended, and says it in full.
+func (s *sweep) fail(ctx context.Context, run dueRun) {
+	err := run.err
+	switch {
+	case err == nil && s.gone != nil:
+		err = s.gone
+	case err == nil:
+		err = errors.New("there was no time left to try")
+	default:
+		err = s.explain(ctx, run.Role, err)
+	}
+	s.log.ErrorContext(ctx, "a run could not be ended", "run", run.Run, "user", run.User,
+		"role", run.Role, "error", err)
+	s.swept.Failed = append(s.swept.Failed, event.Failed{
+		Run: run.Run, User: run.User, Role: run.Role, Message: err.Error()})
+	whose := fmt.Sprintf("%q", run.User)
+	if run.requester != "" {
+		whose += " (" + run.requester + ")"
+	}
+	if run.revoked {
+		s.told = append(s.told, fmt.Sprintf("The role %q was taken from %s, but the end is not "+
+			"complete, so that a session may have it still: %s.", run.Role, whose, err))
+		return
+	}
+	s.told = append(s.told, fmt.Sprintf("The role %q of %s should have ended at %s, and that "+
+		"could not be done: %s.", run.Role, whose,
+		run.expired.Format("2006-01-02 15:04:05 UTC"), err))
+}
+
+// clearWay ends the sessions that lock the ledger, and says whose they were.
+func (s *sweep) clearWay(ctx context.Context) {
+	type blocker struct {
+		Whose string
+		Ended bool
+	}
+	var found []blocker
+	err := s.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
-		begin(ctx, batch)
-		batch.Queue(`
-			SELECT run, username::text, rolename::text, coalesce(requester, ''),
-				coalesce(reason, ''), granted_at, expires_at
-			FROM sym.grants WHERE revoked_at IS NULL ORDER BY granted_at`,
-		).Query(func(rows pgx.Rows) (err error) {
-			status.Active, err = pgx.CollectRows(rows, pgx.RowToStructByPos[event.Active])
+		begin(ctx, batch, time.Second)
+		batch.Queue(`SELECT whose, ended FROM sym.clear_way()`).Query(func(rows pgx.Rows) (err error) {
+			found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[blocker])
 			return err
 		})
-		queueDrift(batch, &status.Drift)
 		batch.Queue("COMMIT")
 		return run(ctx, conn, batch)
 	})
-	for i := range status.Active {
-		active := &status.Active[i]
-		active.GrantedAt = active.GrantedAt.UTC()
-		active.ExpiresAt = active.ExpiresAt.UTC()
+	if err != nil {
+		s.log.WarnContext(ctx, "who locks the ledger could not be found out", "error", err)
+		return
 	}
-	return status, err
+	for _, b := range found {
+		message := fmt.Sprintf("The ledger was locked by %s. ", b.Whose)
+		if b.Ended {
+			message += "That session was ended."
+		} else {
+			message += "It could not be ended by this function: a database administrator has to."
+		}
+		s.log.WarnContext(ctx, "the ledger was locked", "by", b.Whose, "ended", b.Ended)
+		s.swept.Drift = append(s.swept.Drift,
+			event.Drift{Kind: event.DriftExposed, Message: message})
+		s.told = append(s.told, message)
+	}
+}
+
+// outcome is the sweep's error, if there is one.
+func (s *sweep) outcome(due int) error {
+	if len(s.told) == 0 {
+		return nil
+	}
+	named := s.told[:min(len(s.told), mostNamed)]
+	message := strings.Join(named, " ")
+	if more := len(s.told) - len(named); more > 0 {
+		message += fmt.Sprintf(" And %d more, which the function's log names.", more)
+	}
+	if len(s.swept.Failed) > 0 {
+		message += fmt.Sprintf(" (%d of %d; the next sweep tries again.)", len(s.swept.Failed),
+			max(due, len(s.swept.Failed)))
+	}
+	return SweepIncomplete{message}
+}
+
+func isBusy(err error) bool {
+	_, busy := errors.AsType[database.DatabaseBusy](err)
+	return busy
 }

@@ -2,8 +2,10 @@
 -- itself; up to 15, NOINHERIT keeps it from using them by accident.
 DO $$
 DECLARE
-    broker text := current_setting('sym.broker');
-    target text;
+    broker  text := current_setting('sym.broker');
+    target  text;
+    targets text[];
+    holders text;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = broker) THEN
         EXECUTE format('CREATE ROLE %I LOGIN NOINHERIT', broker);
@@ -13,10 +15,9 @@ BEGIN
     END IF;
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), broker);
 
-    FOR target IN
-        SELECT btrim(t) FROM unnest(string_to_array(current_setting('sym.roles'), ',')) t
-        WHERE btrim(t) <> ''
-    LOOP
+    SELECT array_agg(btrim(t)) INTO targets
+    FROM unnest(string_to_array(current_setting('sym.roles'), ',')) t WHERE btrim(t) <> '';
+    FOREACH target IN ARRAY targets LOOP
         IF current_setting('server_version_num')::int >= 160000 THEN
             EXECUTE format('GRANT %I TO %I WITH ADMIN TRUE, INHERIT FALSE, SET FALSE',
                 target, broker);
@@ -24,5 +25,56 @@ BEGIN
             EXECUTE format('GRANT %I TO %I WITH ADMIN OPTION', target, broker);
         END IF;
     END LOOP;
+
+    -- What the list has no more. While somebody holds such a role the broker needs its right
+    -- to take it back.
+    FOR target, holders IN
+        SELECT r.rolname, (
+            SELECT string_agg(quote_ident(h.rolname), ', ' ORDER BY h.rolname)
+            FROM pg_auth_members g JOIN pg_roles h ON h.oid = g.member
+            WHERE g.roleid = r.oid AND g.grantor = b.oid)
+        FROM pg_auth_members m JOIN pg_roles b ON b.oid = m.member
+        JOIN pg_roles r ON r.oid = m.roleid
+        WHERE b.rolname = broker AND m.admin_option AND r.rolname <> ALL (targets)
+    LOOP
+        IF holders IS NOT NULL THEN
+            RAISE WARNING 'The role "%" is not in the list any more, but it is still handed out '
+                'to %. The broker keeps its right to take it back, and the function gives it '
+                'to nobody else. Run this once more when it has ended.', target, holders;
+            CONTINUE;
+        END IF;
+        BEGIN
+            EXECUTE format('REVOKE %I FROM %I', target, broker);
+        EXCEPTION WHEN insufficient_privilege THEN
+            NULL; -- The next lines say so.
+        END;
+        IF EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid
+                   JOIN pg_roles b ON b.oid = m.member
+                   WHERE r.rolname = target AND b.rolname = broker AND m.admin_option) THEN
+            RAISE WARNING 'The role "%" is not in the list any more, and the broker "%" can '
+                'still hand it out: somebody else than "%" granted it that. Whoever did has '
+                'to revoke it.', target, broker, current_user;
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- Connections that are kept for the broker when all others are taken (16 and newer, with the
+-- setting reserved_connections). It has to inherit the right for it to count at the login.
+DO $$
+BEGIN
+    IF current_setting('server_version_num')::int >= 160000 THEN
+        EXECUTE format('GRANT pg_use_reserved_connections TO %I WITH INHERIT TRUE, SET FALSE',
+            current_setting('sym.broker'));
+        IF current_setting('reserved_connections')::int = 0 THEN
+            RAISE NOTICE 'reserved_connections is 0: when all connections are taken, the '
+                'broker has none either. Set it to 2 or more, and restart the server.';
+        END IF;
+    END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE NOTICE 'You are "%", who may not grant pg_use_reserved_connections: when all '
+        'connections are taken, the broker has none either. A superuser can run: GRANT '
+        'pg_use_reserved_connections TO "%" WITH INHERIT TRUE;', current_user,
+        current_setting('sym.broker');
 END
 $$;

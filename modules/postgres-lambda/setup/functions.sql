@@ -1,8 +1,18 @@
--- A role by its name, or by its number where it was renamed; NULL where it was dropped.
-CREATE OR REPLACE FUNCTION sym.resolve(of_name name, of_oid oid) RETURNS oid
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT oid FROM pg_roles WHERE rolname = of_name OR oid = of_oid
-    ORDER BY rolname = of_name DESC LIMIT 1
+-- Functions whose arguments have changed since an earlier version.
+DROP FUNCTION IF EXISTS sym.resolve(name, oid);
+DROP FUNCTION IF EXISTS sym.end_sessions(text);
+DROP FUNCTION IF EXISTS sym.danger(oid);
+
+-- A role by its number, whatever it is called by now; NULL where it was dropped. A row from
+-- another server, as after a restore, goes by the name: its numbers are somebody else's.
+CREATE OR REPLACE FUNCTION sym.resolve(of_name name, of_oid oid, of_origin text) RETURNS oid
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF of_origin = sym.origin() THEN
+        RETURN (SELECT oid FROM pg_roles WHERE oid = of_oid);
+    END IF;
+    RETURN (SELECT oid FROM pg_roles WHERE rolname = of_name);
+END
 $$;
 
 -- Whether a user can use a role, by whatever way. From version 16 on a membership may be
@@ -17,84 +27,106 @@ BEGIN
 END
 $$;
 
--- Why a role must never be handed out: the name of the role that makes it dangerous, which
--- is itself or one that it is a member of; NULL where it is harmless. Dangerous is what can
--- give itself other roles, act outside the database, or change this ledger.
-CREATE OR REPLACE FUNCTION sym.danger(target oid) RETURNS name
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    WITH RECURSIVE reached (oid) AS (
-        SELECT target
-        UNION
-        SELECT m.roleid FROM pg_auth_members m JOIN reached r ON m.member = r.oid
-    )
-    SELECT rolname FROM reached JOIN pg_roles USING (oid)
-    WHERE rolsuper OR rolcreaterole OR rolreplication
-       OR rolname IN ('rds_superuser', 'rdsadmin', 'rds_replication', 'pg_read_server_files',
-                      'pg_write_server_files', 'pg_execute_server_program')
-       OR rolname = current_user
-       OR oid = (SELECT nspowner FROM pg_namespace WHERE nspname = 'sym')
-    ORDER BY oid <> target, rolname LIMIT 1
-$$;
-
--- Ends the sessions of the user of a run that was ended, once, unless the user still holds
--- the role: a session that did SET ROLE would keep it until its end. It runs with its
--- owner's rights so that the broker need not be allowed to end sessions of its choice: it
--- acts only for a run that the ledger says is revoked, and never on a superuser's. It waits
--- until they are gone and answers how many.
-CREATE OR REPLACE FUNCTION sym.end_sessions(ended_run text) RETURNS integer
+-- Ends the sessions of a user from whom a role was taken, and those of logins that are
+-- members of that user and had the role through them: one that did SET ROLE would keep it
+-- until its end. Never those of who still holds the role, of a superuser, of the broker or
+-- of the owner. It answers how many it ended, once they are gone, and NULL where the user
+-- still holds the role: on a standby, that the REVOKE has yet to arrive. It writes nothing,
+-- so that it runs on a standby as well. It runs with its owner's rights so that the broker
+-- need not be allowed to end sessions of its choice.
+CREATE OR REPLACE FUNCTION sym.end_sessions(
+    holder oid, role oid, patience interval DEFAULT '3 seconds'
+) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    ended    sym.grants;
-    holder   oid;
-    role     oid;
+    users    oid[];
     pids     integer[];
-    deadline timestamptz := clock_timestamp() + interval '3 seconds';
+    deadline timestamptz := clock_timestamp() + patience;
 BEGIN
-    SELECT * INTO ended FROM sym.grants
-    WHERE run = ended_run AND revoked_at IS NOT NULL AND sessions_ended_at IS NULL
-    FOR UPDATE;
-    IF NOT FOUND THEN
-        RETURN 0;
+    IF EXISTS (SELECT FROM pg_roles r WHERE r.oid = holder) AND
+       EXISTS (SELECT FROM pg_roles r WHERE r.oid = role) AND sym.holds(holder, role) THEN
+        RETURN NULL;
     END IF;
-    UPDATE sym.grants SET sessions_ended_at = clock_timestamp() WHERE run = ended_run;
-
-    holder := sym.resolve(ended.username, ended.user_oid);
-    role := sym.resolve(ended.rolename, ended.role_oid);
-    IF EXISTS (SELECT FROM pg_roles WHERE oid = holder AND rolsuper)
-       OR (holder IS NOT NULL AND role IS NOT NULL AND sym.holds(holder, role)) THEN
-        RETURN 0;
-    END IF;
+    WITH RECURSIVE below (oid) AS (
+        SELECT holder
+        UNION
+        SELECT m.member FROM pg_auth_members m JOIN below b ON m.roleid = b.oid
+    )
+    SELECT array_agg(b.oid) INTO users FROM below b LEFT JOIN pg_roles r ON r.oid = b.oid
     -- The sessions of a user who was dropped go on, too.
-    holder := coalesce(holder, ended.user_oid);
+    WHERE r.oid IS NULL OR NOT r.rolsuper AND r.rolname NOT IN (current_user, session_user)
+        AND (b.oid = holder OR NOT EXISTS (
+            SELECT FROM pg_roles t WHERE t.oid = role AND sym.holds(b.oid, t.oid)));
 
     -- First who, then the deed: in one query the planner could do it the other way round.
-    SELECT array_agg(pid) INTO pids FROM pg_stat_activity
-    WHERE usesysid = holder AND pid <> pg_backend_pid();
+    SELECT array_agg(a.pid) INTO pids FROM pg_stat_activity a
+    WHERE a.usesysid = ANY (users) AND a.pid <> pg_backend_pid();
     PERFORM pg_terminate_backend(pid) FROM unnest(pids) pid;
     LOOP
         PERFORM pg_stat_clear_snapshot();
-        EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity
-                              WHERE pid = ANY (pids) AND usesysid = holder);
+        EXIT WHEN pids IS NULL OR NOT EXISTS (
+            SELECT FROM pg_stat_activity a WHERE a.pid = ANY (pids) AND a.usesysid = ANY (users));
         IF clock_timestamp() > deadline THEN
-            RAISE EXCEPTION 'a session of "%" does not end', ended.username
+            RAISE EXCEPTION 'a session of "%" does not end', coalesce(
+                (SELECT rolname FROM pg_roles r WHERE r.oid = holder), holder::text)
                 USING ERRCODE = 'lock_not_available';
         END IF;
-        PERFORM pg_sleep(0.01);
+        PERFORM pg_sleep(0.002);
     END LOOP;
     RETURN coalesce(cardinality(pids), 0);
 END
 $$;
 
+-- Ends sessions that lock the ledger against the broker, and answers whose. Nobody but the
+-- broker and the owner has any business with these locks; who may read or write all data
+-- can take them all the same. A prepared transaction can hold one, too: that is named, and
+-- only its owner or a superuser can end it.
+CREATE OR REPLACE FUNCTION sym.clear_way() RETURNS TABLE (whose text, ended boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    blocker record;
+BEGIN
+    FOR blocker IN
+        SELECT DISTINCT l.pid, a.usesysid, p.gid, p.owner, p.database
+        FROM pg_locks l
+        LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+        LEFT JOIN pg_prepared_xacts p ON l.virtualtransaction = '-1/' || p.transaction
+        WHERE l.locktype = 'relation' AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock',
+                'ExclusiveLock', 'AccessExclusiveLock')
+          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND l.relation IN (
+            SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'sym'::regnamespace)
+    LOOP
+        IF blocker.pid IS NULL THEN
+            whose := format('the prepared transaction %L of "%s" (run in the database "%s": '
+                'ROLLBACK PREPARED %L)', blocker.gid, blocker.owner, blocker.database,
+                blocker.gid);
+            ended := false;
+            RETURN NEXT;
+        ELSIF pg_get_userbyid(blocker.usesysid) NOT IN (current_user, session_user) THEN
+            whose := format('the session %s of "%s"', blocker.pid,
+                pg_get_userbyid(blocker.usesysid));
+            ended := false;
+            IF NOT (SELECT rolsuper FROM pg_roles WHERE oid = blocker.usesysid) THEN
+                ended := pg_terminate_backend(blocker.pid, 1000);
+            END IF;
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+END
+$$;
+
 -- Makes the database user of a person who has none: with a login, no password, and rds_iam
 -- where the server knows it, so that on RDS the person logs in with IAM and elsewhere as the
--- administrator arranges. The mark that the user is ours is made_at, and a comment on the
--- role. It runs with its owner's rights, so that the broker needs no CREATEROLE, which up to
--- version 15 could change every password; only with create_users=on may the broker call it.
--- Nobody drops the users again.
+-- administrator arranges. Ten connections are enough for a person, and leave the others
+-- theirs. The mark that the user is ours is made_at, and a comment on the role. It runs with
+-- its owner's rights, so that the broker needs no CREATEROLE, which up to version 15 could
+-- change every password; only with create_users=on may the broker call it. Nobody drops the
+-- users again.
 CREATE OR REPLACE FUNCTION sym.create_user(new_user name, for_email text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    EXECUTE format('CREATE ROLE %I LOGIN', new_user);
+    EXECUTE format('CREATE ROLE %I LOGIN CONNECTION LIMIT 10', new_user);
     EXECUTE format('COMMENT ON ROLE %I IS %L', new_user, 'Made by sym for ' || for_email);
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rds_iam') THEN
         EXECUTE format('GRANT rds_iam TO %I', new_user);
@@ -102,5 +134,25 @@ BEGIN
     INSERT INTO sym.users (username, email, made_at)
     VALUES (new_user, for_email, clock_timestamp())
     ON CONFLICT (username) DO UPDATE SET made_at = excluded.made_at;
+END
+$$;
+
+-- Makes a database user somebody's: the remedy where a person's address has changed, or a
+-- user passes to somebody else. For the owner to run, and for nobody else.
+CREATE OR REPLACE FUNCTION sym.assign_user(of_user name, to_email text) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    before text := (SELECT email FROM sym.users WHERE username = of_user);
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = of_user) THEN
+        RAISE EXCEPTION 'The database has no user "%".', of_user;
+    END IF;
+    IF to_email !~ '^[^@\s]+@[^@\s]+$' THEN
+        RAISE EXCEPTION '"%" is not an e-mail address.', to_email;
+    END IF;
+    INSERT INTO sym.users (username, email) VALUES (of_user, lower(to_email))
+    ON CONFLICT (username) DO UPDATE SET email = excluded.email;
+    RETURN format('The database user "%s" belongs to %s now%s.', of_user, lower(to_email),
+        CASE WHEN before IS NULL THEN '' ELSE ', and belonged to ' || before || ' before' END);
 END
 $$;

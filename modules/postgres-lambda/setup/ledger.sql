@@ -1,6 +1,13 @@
 CREATE SCHEMA IF NOT EXISTS sym;
-REVOKE ALL ON SCHEMA sym FROM PUBLIC;
 COMMENT ON SCHEMA sym IS 'The ledger of roles that are handed out for a time.';
+
+-- Where a row was written: the server by its system identifier, and the database by its
+-- number. Numbers of roles mean something in that server alone, see sym.resolve.
+CREATE OR REPLACE FUNCTION sym.origin() RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT c.system_identifier || '/' || d.oid
+    FROM pg_control_system() c, pg_database d WHERE d.datname = current_database()
+$$;
 
 -- One row for each run, which is one request. Rows are never deleted by the function; what
 -- is revoked and older than you need may be.
@@ -25,8 +32,22 @@ CREATE TABLE IF NOT EXISTS sym.grants (
         AND rolename IS NOT NULL AND role_oid IS NOT NULL AND expires_at IS NOT NULL)),
     CHECK (granted_at IS NOT NULL OR revoked_at IS NOT NULL)
 );
+-- Added in version 3 of the ledger. Rows from before are from here if their numbers still
+-- mean the roles that they name; the others are taken by their names.
+ALTER TABLE sym.grants ADD COLUMN IF NOT EXISTS origin text;
+ALTER TABLE sym.grants ALTER COLUMN origin SET DEFAULT sym.origin();
+UPDATE sym.grants g SET origin = sym.origin()
+WHERE origin IS NULL AND revoked_at IS NULL
+  AND EXISTS (SELECT FROM pg_roles WHERE oid = user_oid AND rolname = username)
+  AND EXISTS (SELECT FROM pg_roles WHERE oid = role_oid AND rolname = rolename);
+-- The transaction of the grant: what is younger in the catalogue came while it lasted.
+ALTER TABLE sym.grants ADD COLUMN IF NOT EXISTS granted_in xid8;
+ALTER TABLE sym.grants ALTER COLUMN granted_in SET DEFAULT pg_current_xact_id();
+
 -- These hold only what is not done, so that work does not grow with the ledger.
 CREATE INDEX IF NOT EXISTS grants_active ON sym.grants (user_oid, role_oid)
+    WHERE revoked_at IS NULL;
+CREATE INDEX IF NOT EXISTS grants_active_names ON sym.grants (username, rolename)
     WHERE revoked_at IS NULL;
 CREATE INDEX IF NOT EXISTS grants_expiring ON sym.grants (expires_at)
     WHERE revoked_at IS NULL;
@@ -34,10 +55,21 @@ CREATE INDEX IF NOT EXISTS grants_with_sessions ON sym.grants (revoked_at)
     WHERE revoked_at IS NOT NULL AND sessions_ended_at IS NULL;
 
 -- Whose a database user is: the first to be given a role as that user. When a person's
--- address changes, or a user passes to somebody else, change or delete the row by hand.
+-- address changes, or a user passes to somebody else: sym.assign_user.
 CREATE TABLE IF NOT EXISTS sym.users (
     username name PRIMARY KEY,
     email    text NOT NULL
 );
 -- When we made this user; NULL where somebody else did. Added in version 2 of the ledger.
 ALTER TABLE sym.users ADD COLUMN IF NOT EXISTS made_at timestamptz;
+
+-- The row that is locked while something about a user changes. An advisory lock could be
+-- taken by anybody who can log in.
+CREATE TABLE IF NOT EXISTS sym.locks (
+    user_oid oid PRIMARY KEY
+);
+
+-- The roles that are handed out although what their holders make may last: see sym.examine.
+CREATE TABLE IF NOT EXISTS sym.allowed (
+    rolename name PRIMARY KEY
+);

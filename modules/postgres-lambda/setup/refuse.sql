@@ -10,8 +10,6 @@ BEGIN
         RAISE EXCEPTION 'PostgreSQL 14 or newer is needed, but this is %.',
             current_setting('server_version');
     END IF;
-    -- Two runs at once would make the same things.
-    PERFORM pg_advisory_xact_lock(hashtext('sym setup'));
 
     SELECT array_agg(btrim(t)) INTO targets
     FROM unnest(string_to_array(current_setting('sym.roles'), ',')) t WHERE btrim(t) <> '';
@@ -52,6 +50,32 @@ BEGIN
     IF another IS NOT NULL THEN
         RAISE EXCEPTION 'The broker "%" has rights in the database "%" already. Every '
             'database needs a broker of its own: choose another name here.', broker, another;
+    END IF;
+    -- Up to version 15 a membership is one row: the first of two brokers to end a grant would
+    -- take the role from the grants of the second.
+    IF current_setting('server_version_num')::int < 160000 THEN
+        SELECT format('The role "%s" is handed out by the broker "%s" of the database "%s" '
+            'already. Up to version 15 of PostgreSQL two databases cannot hand out one role: '
+            'make a role for each of them.', r.rolname, b.rolname, min(d.datname)) INTO another
+        FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid
+        JOIN pg_roles b ON b.oid = m.member JOIN pg_shdepend s ON s.refobjid = b.oid
+        JOIN pg_database d ON d.oid = s.dbid
+        WHERE r.rolname = ANY (targets) AND m.admin_option AND b.rolcanlogin
+          AND NOT (b.rolinherit OR b.rolsuper OR b.rolcreaterole) AND b.rolname <> broker
+          AND s.refclassid = 'pg_authid'::regclass AND d.datname <> current_database()
+        GROUP BY r.rolname, b.rolname LIMIT 1;
+        IF another IS NOT NULL THEN
+            RAISE EXCEPTION '%', another;
+        END IF;
+    END IF;
+    -- Publications of all tables take in new ones.
+    IF EXISTS (SELECT FROM pg_publication WHERE puballtables)
+       AND to_regclass('sym.grants') IS NULL AND current_setting('sym.publish') <> 'on' THEN
+        RAISE EXCEPTION 'The publication "%" is FOR ALL TABLES, and would take in the ledger: '
+            'its subscribers stop at the first grant, for every table, unless they have the '
+            'tables of the schema sym too. Name its tables, or make the schema in the '
+            'subscribers (pg_dump --schema-only --schema=sym) and run this with -v publish=on.',
+            (SELECT min(pubname) FROM pg_publication WHERE puballtables);
     END IF;
     IF current_setting('sym.create_users') NOT IN ('on', 'off') THEN
         RAISE EXCEPTION 'create_users is "%", but it has to be on or off.',

@@ -1,20 +1,66 @@
--- The broker reads and adds to the ledger, and can change in it that a run was revoked and
--- its sessions dealt with.
-REVOKE ALL ON ALL TABLES IN SCHEMA sym FROM PUBLIC;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA sym FROM PUBLIC;
+-- Nobody but the broker has a right to anything in the schema, whoever was given one and by
+-- whom: default privileges of the owner apply to what was made above. Roles that read or
+-- write all data (pg_read_all_data, pg_write_all_data) need no right; row-level security
+-- holds against them. The sweep looks at all of this every time.
 DO $$
 DECLARE
-    broker text := current_setting('sym.broker');
+    broker  text := current_setting('sym.broker');
+    given   record;
+    governed text;
 BEGIN
+    FOR given IN
+        SELECT 'SCHEMA sym' AS object, a.grantee
+        FROM pg_namespace, aclexplode(nspacl) a WHERE nspname = 'sym'
+        UNION
+        SELECT 'TABLE sym.' || quote_ident(relname), a.grantee
+        FROM pg_class, aclexplode(relacl) a
+        WHERE relnamespace = 'sym'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
+        UNION
+        SELECT 'TABLE sym.' || quote_ident(relname), a.grantee
+        FROM pg_class c JOIN pg_attribute t ON t.attrelid = c.oid, aclexplode(t.attacl) a
+        WHERE relnamespace = 'sym'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
+        UNION
+        SELECT format('ROUTINE sym.%I(%s)', proname, pg_get_function_identity_arguments(p.oid)),
+            a.grantee
+        FROM pg_proc p, aclexplode(coalesce(proacl, acldefault('f', proowner))) a
+        WHERE pronamespace = 'sym'::regnamespace
+    LOOP
+        IF given.grantee IS DISTINCT FROM
+           (SELECT oid FROM pg_roles WHERE rolname = current_user) THEN
+            EXECUTE format('REVOKE ALL ON %s FROM %s CASCADE', given.object,
+                CASE WHEN given.grantee = 0 THEN 'PUBLIC'
+                ELSE quote_ident(pg_get_userbyid(given.grantee)) END);
+        END IF;
+    END LOOP;
+
+    FOREACH governed IN ARRAY ARRAY['grants', 'users', 'locks', 'allowed'] LOOP
+        EXECUTE format('ALTER TABLE sym.%I ENABLE ROW LEVEL SECURITY', governed);
+        EXECUTE format('ALTER TABLE sym.%I FORCE ROW LEVEL SECURITY', governed);
+        FOR given IN SELECT polname FROM pg_policy
+                     WHERE polrelid = format('sym.%I', governed)::regclass LOOP
+            EXECUTE format('DROP POLICY %I ON sym.%I', given.polname, governed);
+        END LOOP;
+        EXECUTE format('CREATE POLICY broker ON sym.%I TO %I USING (true)', governed, broker);
+        EXECUTE format('CREATE POLICY owner ON sym.%I FOR %s TO %I USING (true)',
+            governed, CASE WHEN governed IN ('users', 'allowed') THEN 'ALL' ELSE 'SELECT' END,
+            current_user);
+    END LOOP;
+    -- What is over and told may be deleted.
+    EXECUTE format('CREATE POLICY owner_tidies ON sym.grants FOR DELETE TO %I '
+        'USING (revoked_at IS NOT NULL AND sessions_ended_at IS NOT NULL)', current_user);
+
+    -- The broker reads and adds to the ledger, and can change in it that a run was revoked
+    -- and its sessions dealt with.
     EXECUTE format('GRANT USAGE ON SCHEMA sym TO %I', broker);
-    -- What an earlier version of this file or of its settings granted and this one does not.
-    EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA sym FROM %I', broker);
-    EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA sym FROM %I', broker);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE (revoked_at, sessions_ended_at) '
         'ON sym.grants TO %I', broker);
     EXECUTE format('GRANT SELECT, INSERT (username, email) ON sym.users TO %I', broker);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION sym.resolve(name, oid), sym.holds(oid, oid), '
-        'sym.danger(oid), sym.end_sessions(text) TO %I', broker);
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE ON sym.locks TO %I', broker);
+    EXECUTE format('GRANT SELECT ON sym.allowed TO %I', broker);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION sym.origin(), sym.resolve(name, oid, text), '
+        'sym.holds(oid, oid), sym.examine(oid, boolean), sym.exposed(), '
+        'sym.end_sessions(oid, oid, interval), sym.clear_way(), '
+        'sym.left_behind(oid, oid, xid8), sym.take_back(oid, oid, xid8) TO %I', broker);
     IF current_setting('sym.create_users') = 'on' THEN
         EXECUTE format('GRANT EXECUTE ON FUNCTION sym.create_user(name, text) TO %I', broker);
     END IF;

@@ -1,0 +1,32 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"sym-postgres-quickstart/functions/internal/database"
+)
+
+// untranslatable tells the errors of text that the database's encoding cannot hold.
+func untranslatable(err error) bool {
+	refused, ok := errors.AsType[database.DatabaseRefused](err)
+	return ok && (refused.SQLState == "22P05" || refused.SQLState == "22021")
+}
+
+// escape writes what is not ASCII as \u and four hexadecimal digits, or as \U and eight.
+func escape(text string) string {
+	var escaped strings.Builder
+	for _, r := range text {
+		switch {
+		case r < utf8.RuneSelf:
+			escaped.WriteRune(r)
+		case r <= 0xFFFF:
+			fmt.Fprintf(&escaped, `\u%04x`, r)
+		default:
+			fmt.Fprintf(&escaped, `\U%08x`, r)
+		}
+	}
+	return escaped.String()
+}

@@ -1,0 +1,119 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"sym-postgres-quickstart/functions/internal/event"
+)
+
+// tidy is what a sweep does once everything is taken back that can be: it takes back
+// memberships that no run accounts for, and reports what only a person can put right.
+func (s *sweep) tidy(ctx context.Context) {
+	drift, err := s.drift(ctx)
+	if err != nil {
+		s.told = append(s.told, fmt.Sprintf(
+			"The ledger could not be compared with the catalogue: %s.", s.explain(ctx, "", err)))
+		return
+	}
+	for _, d := range drift {
+		if d.Kind != event.DriftLeftover {
+			s.log.WarnContext(ctx, "the catalogue differs from the ledger", "kind", d.Kind,
+				"run", d.Run, "user", d.User, "role", d.Role, "message", d.Message)
+			s.swept.Drift = append(s.swept.Drift, d)
+			if d.Kind == event.DriftExposed {
+				s.told = append(s.told, d.Message)
+			}
+			continue
+		}
+		switch run, err := s.repair(ctx, d.User, d.Role); {
+		case err != nil:
+			err = s.explain(ctx, d.Role, err)
+			s.log.ErrorContext(ctx, "a leftover could not be taken back", "user", d.User,
+				"role", d.Role, "error", err)
+			s.swept.Failed = append(s.swept.Failed,
+				event.Failed{User: d.User, Role: d.Role, Message: err.Error()})
+			s.told = append(s.told, fmt.Sprintf("%q has the role %q from this function, no run "+
+				"accounts for it, and it could not be taken back: %s.", d.User, d.Role, err))
+		case run != "":
+			s.swept.Repaired = append(s.swept.Repaired,
+				event.Revoked{Run: run, User: d.User, Role: d.Role})
+		}
+	}
+}
+
+// repair takes back a leftover, unless a run has come to account for it since. The ledger
+// notes it under a name of its own, which it returns, empty where there was nothing to do.
+func (l *Ledger) repair(ctx context.Context, user, role string) (run string, err error) {
+	err = l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		run, err = l.takeBack(ctx, conn, user, role)
+		return err
+	})
+	if err == nil && run != "" {
+		l.log.WarnContext(ctx, "took back a membership that no run accounts for",
+			"run", run, "user", user, "role", role)
+	}
+	return run, err
+}
+
+// isLeftover tells whether a membership is a leftover. One that a copy of this database has
+// handed out looks like one: where the broker has rights in another database, it is not ours
+// to judge.
+const isLeftover = `
+	SELECT EXISTS (SELECT FROM pg_auth_members m
+		JOIN pg_roles u ON u.oid = m.member JOIN pg_roles r ON r.oid = m.roleid
+		JOIN pg_roles us ON us.oid = m.grantor AND us.rolname = current_user
+		WHERE u.rolname = $1::name AND r.rolname = $2::name
+			AND NOT EXISTS (SELECT FROM sym.grants o WHERE ` + accounts + `)),
+		(SELECT min(d.datname)::text FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
+			JOIN pg_roles us ON us.oid = s.refobjid AND us.rolname = current_user
+			WHERE s.refclassid = 'pg_authid'::regclass AND d.datname <> current_database()),
+		(SELECT oid::bigint FROM pg_roles WHERE rolname = $1::name),
+		(SELECT oid::bigint FROM pg_roles WHERE rolname = $2::name),
+		current_setting('server_version_num')::integer / 10000`
+
+func (l *Ledger) takeBack(
+	ctx context.Context, conn *pgx.Conn, user, role string,
+) (string, error) {
+	leftover, elsewhere := false, (*string)(nil)
+	now := holding{userNow: user, roleNow: role, here: true}
+	batch := &pgx.Batch{}
+	beginTaking(ctx, batch, maxLockWait/5)
+	batch.Queue(lockUser, user)
+	batch.Queue(isLeftover, user, role).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&leftover, &elsewhere, &now.userOID, &now.roleOID, &now.version)
+	})
+	if err := run(ctx, conn, batch); err != nil {
+		return "", err
+	}
+	if !leftover {
+		return "", rollback(ctx, conn, nil)
+	}
+	if elsewhere != nil {
+		return "", rollback(ctx, conn, fmt.Errorf("the broker hands out roles in the database %q "+
+			"as well, which may have given it: every database needs a broker of its own", *elsewhere))
+	}
+
+	id, ended := "sweep:"+uuid.NewString(), 0
+	statement := "REVOKE " + name(role) + " FROM " + name(user)
+	if now.version >= 16 {
+		statement += " GRANTED BY CURRENT_USER"
+	}
+	batch = &pgx.Batch{}
+	batch.Queue(statement)
+	batch.Queue(`
+		INSERT INTO sym.grants (run, username, user_oid, rolename, role_oid, reason, revoked_at)
+		SELECT $1, u.rolname, u.oid, r.rolname, r.oid, 'No run accounted for it.',
+			clock_timestamp()
+		FROM pg_roles u, pg_roles r WHERE u.rolname = $2::name AND r.rolname = $3::name`,
+		id, user, role)
+	batch.Queue("COMMIT")
+	beginSessions(ctx, batch, maxLockWait)
+	l.queueSessions(batch, now, patiently.sessions, &ended)
+	batch.Queue(`UPDATE sym.grants SET sessions_ended_at = clock_timestamp() WHERE run = $1`, id)
+	batch.Queue("COMMIT")
+	return id, run(ctx, conn, batch)
+}

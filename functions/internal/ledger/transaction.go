@@ -1,0 +1,92 @@
+package ledger
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	// maxLockWait is how long a change waits for others, in a deadline that is longer.
+	maxLockWait = 5 * time.Second
+	// briefly is how long it waits where others are waiting for it in turn.
+	briefly = 50 * time.Millisecond
+)
+
+// begin queues the start of a transaction that keeps within the deadline of the context, and
+// that the server ends by itself should this process stand still in the middle of it. It waits
+// for locks for so long at most.
+//
+// Whoever owns the database, or administers its roles, can set defaults for this session. The
+// transaction takes none of those that change what it does or how its values are read. Being
+// set for the transaction alone, these pass through a pooler.
+func begin(ctx context.Context, batch *pgx.Batch, wait time.Duration) {
+	left := 30 * time.Second
+	if deadline, ok := ctx.Deadline(); ok {
+		left = max(time.Until(deadline), time.Millisecond)
+	}
+	batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+	batch.Queue(`SELECT set_config('search_path', 'pg_catalog, pg_temp', true),
+		set_config('role', 'none', true),
+		set_config('row_security', 'on', true),
+		set_config('datestyle', 'ISO, YMD', true),
+		set_config('timezone', 'UTC', true),
+		set_config('intervalstyle', 'postgres', true),
+		set_config('statement_timeout', $1, true),
+		set_config('idle_in_transaction_session_timeout', $1, true),
+		set_config('lock_timeout', $2, true)`,
+		milliseconds(left), milliseconds(min(left/2, wait)))
+}
+
+// beginTaking is begin for a transaction that takes a role back. Its COMMIT waits for the
+// disk and not for a standby: where one that should confirm it is gone, every COMMIT hangs.
+// A standby that takes over without it has the row of the ledger without it, too.
+func beginTaking(ctx context.Context, batch *pgx.Batch, wait time.Duration) {
+	begin(ctx, batch, wait)
+	batch.Queue("SET LOCAL synchronous_commit = local")
+}
+
+// beginSessions is begin for the transaction that ends sessions. All that it writes is that
+// they were ended, which a crash of the server makes true by itself: its COMMIT need not wait
+// for the disk.
+func beginSessions(ctx context.Context, batch *pgx.Batch, wait time.Duration) {
+	begin(ctx, batch, wait)
+	batch.Queue("SET LOCAL synchronous_commit = off")
+}
+
+// milliseconds is at least one, since zero means no limit to the server.
+func milliseconds(d time.Duration) string {
+	return strconv.FormatInt(max(d.Milliseconds(), 1), 10)
+}
+
+// rollback ends a transaction in which nothing was changed, and returns the reason for it,
+// unless ending it fails.
+func rollback(ctx context.Context, conn *pgx.Conn, reason error) error {
+	if _, err := conn.Exec(ctx, "ROLLBACK"); err != nil {
+		return err
+	}
+	return reason
+}
+
+// The locks: the row of a user, so that it covers all roles of that user, and so also the
+// question whose user it is. What is about one run alone is settled by its row, which there
+// can be only one of.
+const (
+	lockUser = `INSERT INTO sym.locks (user_oid) SELECT oid FROM pg_roles WHERE rolname = $1::name
+		ON CONFLICT (user_oid) DO UPDATE SET user_oid = excluded.user_oid`
+
+	lockUserOfRun = `INSERT INTO sym.locks (user_oid)
+		SELECT u FROM (SELECT sym.resolve(username, user_oid, origin) AS u FROM sym.grants
+			WHERE run = $1 AND username IS NOT NULL) AS whose WHERE u IS NOT NULL
+		ON CONFLICT (user_oid) DO UPDATE SET user_oid = excluded.user_oid`
+)
+
+// accounts is a condition: whether the run o, which has its role, is about the user u and the
+// role r. Numbers of roles count in the server where the row was written; elsewhere its names
+// do.
+const accounts = `(o.revoked_at IS NULL AND o.user_oid = u.oid AND o.role_oid = r.oid
+			AND o.origin = (SELECT sym.origin())
+		OR o.revoked_at IS NULL AND o.username = u.rolname AND o.rolename = r.rolname
+			AND o.origin IS DISTINCT FROM (SELECT sym.origin()))`
