@@ -195,3 +195,6 @@ func (s *Server) temporaryDir(account *account) (string, error) {
 	s.temporary = append(s.temporary, dir)
 	return dir, account.own(dir)
 }
+
+// Binaries is the folder of initdb and postgres.
+func (s *Server) Binaries() string { return s.config.Binaries }
