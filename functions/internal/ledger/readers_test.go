@@ -18,6 +18,7 @@ import (
 
 	"sym-postgres-quickstart/functions/internal/database"
 	"sym-postgres-quickstart/functions/internal/readers"
+	postgreslambda "sym-postgres-quickstart/modules/postgres-lambda"
 	"sym-postgres-quickstart/test/sandbox/pgserver"
 )
 
@@ -68,12 +69,14 @@ func newReplicated(t *testing.T, binaries string) *replicated {
 	r.root = r.connect(r.primary, "postgres", r.primary.Password)
 	functions, err := os.ReadFile("../../../modules/postgres-lambda/setup/readers.sql")
 	require.NoError(t, err)
+	setup, err := database.Script(postgreslambda.Setup, map[string]string{
+		"broker": "sym_broker", "roles": "reports"})
+	require.NoError(t, err)
 	for _, statement := range []string{
 		"CREATE ROLE alice LOGIN PASSWORD 'secret'", "CREATE ROLE bob LOGIN PASSWORD 'secret'",
-		"CREATE ROLE sym_broker LOGIN PASSWORD 'secret'", "CREATE ROLE reports",
-		"CREATE TABLE orders AS SELECT 1 AS id", "GRANT SELECT ON orders TO reports",
-		"CREATE SCHEMA sym", endSessionsStub, string(functions),
-		"GRANT USAGE ON SCHEMA sym TO sym_broker",
+		"CREATE ROLE reports", "CREATE TABLE orders AS SELECT 1 AS id",
+		"GRANT SELECT ON orders TO reports", setup, string(functions),
+		"ALTER ROLE sym_broker PASSWORD 'secret'",
 	} {
 		_, err := r.root.Exec(t.Context(), statement)
 		require.NoError(t, err, statement)
@@ -332,22 +335,3 @@ func serverOfItsOwnIsTold(r *replicated) {
 	r.unavailable(err, "it is no replica, or no longer one")
 	r.unavailable(err, "the REVOKE has not arrived there")
 }
-
-// endSessionsStub stands for setup.sql's.
-const endSessionsStub = `
-CREATE FUNCTION sym.end_sessions(
-    holder oid, role oid, patience interval DEFAULT '3 seconds'
-) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    pids integer[];
-BEGIN
-    IF pg_has_role(holder, role, 'MEMBER') THEN
-        RETURN NULL;
-    END IF;
-    SELECT array_agg(a.pid) INTO pids FROM pg_stat_activity a
-    WHERE a.usesysid = holder AND a.pid <> pg_backend_pid();
-    PERFORM pg_terminate_backend(pid, 3000) FROM unnest(pids) pid;
-    RETURN coalesce(cardinality(pids), 0);
-END
-$$`
