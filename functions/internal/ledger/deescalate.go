@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -47,9 +46,11 @@ var (
 
 func (l *Ledger) end(ctx context.Context, end End, wait patience) (event.Deescalated, error) {
 	var answer event.Deescalated
+	var now holding
 	attempt := func() error {
 		return l.do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-			answer, err = l.deescalate(ctx, conn, end.Run, wait)
+			now = holding{}
+			answer, err = l.deescalate(ctx, conn, end.Run, &now, wait)
 			return err
 		})
 	}
@@ -62,7 +63,7 @@ func (l *Ledger) end(ctx context.Context, end End, wait patience) (event.Deescal
 		// What could be revoked may be revoked all the same; the repetition will tell.
 		return event.Deescalated{}, l.takeAnyway(ctx, end, wait, err)
 	}
-	if !strings.EqualFold(answer.User, end.User) || answer.Role != end.Role {
+	if now.userNow != end.User || now.roleNow != end.Role {
 		if err := l.disbelieve(ctx, end, &answer); err != nil {
 			return event.Deescalated{}, err
 		}
@@ -113,10 +114,9 @@ const deescalateHolding = `
 		ELSE r.rolname = g.rolename END`
 
 func (l *Ledger) deescalate(
-	ctx context.Context, conn *pgx.Conn, id string, wait patience,
+	ctx context.Context, conn *pgx.Conn, id string, now *holding, wait patience,
 ) (event.Deescalated, error) {
 	// The first round trip takes the lock and looks.
-	var now holding
 	batch := &pgx.Batch{}
 	beginTaking(ctx, batch, wait.locks)
 	batch.Queue(lockUserOfRun, id)
@@ -206,7 +206,7 @@ func revoke(batch *pgx.Batch, user, role string, grantors []string, version int)
 // queueSessions queues the end of the sessions of a user from whom a role was taken, unless
 // they are left alone.
 func (l *Ledger) queueSessions(
-	batch *pgx.Batch, now holding, wait time.Duration, ended *int,
+	batch *pgx.Batch, now *holding, wait time.Duration, ended *int,
 ) {
 	if l.options.KeepSessions {
 		return

@@ -20,7 +20,10 @@ const hindrances = `
 			l.pid, pg_get_userbyid(a.usesysid), l.pid) END
 	FROM pg_locks l
 	LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-	LEFT JOIN pg_prepared_xacts p ON l.virtualtransaction = '-1/' || p.transaction
+	-- A prepared transaction has no session. Its number is that of another of its locks.
+	LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
+		AND x.virtualtransaction = l.virtualtransaction
+	LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
 	WHERE l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
 		AND coalesce(pg_get_userbyid(a.usesysid), '') <> current_user
 		AND (l.locktype = 'object' AND l.classid = 'pg_authid'::regclass

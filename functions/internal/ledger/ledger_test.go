@@ -38,7 +38,8 @@ func TestMain(m *testing.M) {
 		for _, installation := range installations {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
-			server, err := pgserver.Start(ctx, pgserver.Config{Binaries: installation.Binaries})
+			server, err := pgserver.Start(ctx, pgserver.Config{Binaries: installation.Binaries,
+				Settings: []string{"max_prepared_transactions = 10"}})
 			if err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				return 1

@@ -79,7 +79,7 @@ func (l *Ledger) takeBack(
 	ctx context.Context, conn *pgx.Conn, user, role string,
 ) (string, error) {
 	leftover, elsewhere := false, (*string)(nil)
-	now := holding{userNow: user, roleNow: role, here: true}
+	now := &holding{userNow: user, roleNow: role, here: true}
 	batch := &pgx.Batch{}
 	beginTaking(ctx, batch, maxLockWait/5)
 	batch.Queue(lockUser, user)

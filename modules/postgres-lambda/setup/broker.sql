@@ -13,7 +13,15 @@ BEGIN
                   WHERE rolname = broker AND (rolinherit OR NOT rolcanlogin)) THEN
         EXECUTE format('ALTER ROLE %I LOGIN NOINHERIT', broker);
     END IF;
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), broker);
+    BEGIN
+        EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), broker);
+    EXCEPTION WHEN insufficient_privilege THEN
+        IF NOT has_database_privilege(broker, current_database(), 'CONNECT') THEN
+            RAISE EXCEPTION 'You are "%", who may not let "%" into the database "%". Have its '
+                'owner run: GRANT CONNECT ON DATABASE "%" TO "%";', current_user, broker,
+                current_database(), current_database(), broker;
+        END IF;
+    END;
 
     SELECT array_agg(btrim(t)) INTO targets
     FROM unnest(string_to_array(current_setting('sym.roles'), ',')) t WHERE btrim(t) <> '';

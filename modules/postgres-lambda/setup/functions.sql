@@ -90,7 +90,10 @@ BEGIN
         SELECT DISTINCT l.pid, a.usesysid, p.gid, p.owner, p.database
         FROM pg_locks l
         LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-        LEFT JOIN pg_prepared_xacts p ON l.virtualtransaction = '-1/' || p.transaction
+        -- A prepared transaction has no session. Its number is that of another of its locks.
+        LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
+            AND x.virtualtransaction = l.virtualtransaction
+        LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
         WHERE l.locktype = 'relation' AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock',
                 'ExclusiveLock', 'AccessExclusiveLock')
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())

@@ -32,6 +32,13 @@ BEGIN
         END IF;
     END LOOP;
 
+    SELECT min(t) INTO another FROM unnest(targets) t
+    WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = broker)
+      AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = t) AND pg_has_role(t, broker, 'MEMBER');
+    IF another IS NOT NULL THEN
+        RAISE EXCEPTION 'The role "%" must not be handed out: it is, or is a member of, "%", which '
+            'is the user that the function logs in as.', another, broker;
+    END IF;
     IF broker = current_user THEN
         RAISE EXCEPTION 'The broker cannot be "%", who runs this: it has to be a user with '
             'no rights of its own.', broker;
@@ -85,6 +92,10 @@ BEGIN
        (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user) THEN
         RAISE EXCEPTION 'You are "%", who may not make users, so that the function cannot '
             'do it with your rights. Run this as a user with CREATEROLE.', current_user;
+    END IF;
+    IF NOT has_database_privilege(current_database(), 'CREATE') THEN
+        RAISE EXCEPTION 'You are "%", who may not create a schema in the database "%". Run this '
+            'as its owner.', current_user, current_database();
     END IF;
     -- Somebody else's schema could bring along somebody else's functions.
     IF EXISTS (SELECT FROM pg_namespace
