@@ -93,8 +93,9 @@ func (l *Ledger) takeBare(
 	return took, err
 }
 
-// disbelieve takes back a membership that we have granted, where the ledger says that the run
-// was about another one than its caller knows, and no run accounts for it.
+// disbelieve looks at the membership that the caller knows of, where the ledger says that the
+// run was about another one, or knows nothing of it. It takes back what we have granted and no
+// run accounts for, and says by what the user holds the role still.
 func (l *Ledger) disbelieve(ctx context.Context, end End, answer *event.Deescalated) error {
 	if end.User == "" || end.Role == "" {
 		return nil
@@ -106,7 +107,16 @@ func (l *Ledger) disbelieve(ctx context.Context, end End, answer *event.Deescala
 	if id != "" {
 		answer.User, answer.Role, answer.Changed = end.User, end.Role, true
 	}
-	return nil
+	return l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		batch := &pgx.Batch{}
+		begin(ctx, batch, maxLockWait)
+		batch.Queue(`WITH pair AS (SELECT (SELECT oid FROM pg_roles WHERE rolname = $1::name) AS u,
+				(SELECT oid FROM pg_roles WHERE rolname = $2::name) AS r)
+			SELECT ARRAY(`+heldThrough+`) FROM pair`, end.User, end.Role,
+		).QueryRow(func(row pgx.Row) error { return row.Scan(&answer.StillMemberThrough) })
+		batch.Queue("ROLLBACK")
+		return run(ctx, conn, batch)
+	})
 }
 
 // explained puts a text before and after an error's own, and keeps its type.

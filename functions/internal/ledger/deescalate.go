@@ -216,14 +216,19 @@ func (l *Ledger) queueSessions(
 		wait.Milliseconds()).QueryRow(func(row pgx.Row) error { return row.Scan(ended) })
 }
 
-// stillThrough lists by what a user still holds a role: the role itself for a membership of
-// the user's own, else the members of the role that the user is a member of.
-const stillThrough = `
-	SELECT ARRAY(
+// stillThrough lists by what a user still holds a role, and heldThrough is that of a pair of
+// numbers: the role itself for a membership of the user's own, else the members of the role
+// that the user is a member of.
+const (
+	stillThrough = `WITH pair AS (SELECT $1::bigint::oid AS u, $2::bigint::oid AS r)
+		SELECT ARRAY(` + heldThrough + `) FROM pair`
+
+	heldThrough = `
 		SELECT DISTINCT CASE WHEN m.member = u.oid THEN r.rolname ELSE via.rolname END::text
 		FROM pg_roles u, pg_roles r
 		JOIN pg_auth_members m ON m.roleid = r.oid
 		JOIN pg_roles via ON via.oid = m.member
-		WHERE u.oid = $1::bigint::oid AND r.oid = $2::bigint::oid
+		WHERE u.oid = pair.u AND r.oid = pair.r
 			AND sym.holds(u.oid, r.oid) AND pg_has_role(u.oid, m.member, 'MEMBER')
-		ORDER BY 1)`
+		ORDER BY 1`
+)

@@ -124,7 +124,6 @@ func TestTamperedRowsAreNotBelieved(t *testing.T) {
 		"UPDATE sym.grants SET origin = 'elsewhere'", "UPDATE sym.grants SET origin = NULL",
 		"UPDATE sym.grants SET granted_at = NULL, revoked_at = now()",
 		"UPDATE sym.grants SET standing = true",
-		"UPDATE sym.grants SET run = 'another'",
 		"UPDATE sym.grants SET expires_at = 'infinity'",
 		"UPDATE sym.grants SET expires_at = '-infinity', granted_at = 'infinity'",
 		"UPDATE sym.grants SET expires_at = '294276-01-01', granted_at = '4000-01-01 BC'",
@@ -156,6 +155,19 @@ func TestTamperedRowsAreNotBelieved(t *testing.T) {
 				exec(f, f.root, "DELETE FROM sym.grants")
 			}
 		}
+	})
+}
+
+// TestRunThatTheLedgerDoesNotKnow has another run account for the membership: it stays, and the
+// end says that it does.
+func TestRunThatTheLedgerDoesNotKnow(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		f.escalate("another", "alice", "readonly")
+		answer, err := f.Deescalate(f.Context(), End{Run: "run",
+			User: f.of("alice"), Role: f.of("readonly")})
+		require.NoError(f, err)
+		assert.Equal(f, []string{f.of("readonly")}, answer.StillMemberThrough)
+		require.True(f, f.reads("alice"))
 	})
 }
 
