@@ -1,7 +1,7 @@
 -- What the Postgres function needs in a database, to be run once by the database's owner
 -- (on RDS and Aurora: the master user), and again whenever the roles change:
 --
---   psql -v broker=sym_broker -v roles=readonly,readwrite -f setup.sql "dbname=… host=…"
+--   psql -v broker=sym_broker -v roles=readonly,readwrite -f setup.sql "dbname=... host=..."
 --
 -- It makes the broker, which is the user that the function logs in as; lets it hand out
 -- the named roles, and no others; and makes the schema "sym" with the ledger of what was

@@ -1,6 +1,6 @@
 -- Removes what setup.sql made, to be run by the one who ran that:
 --
---   psql -v broker=sym_broker -f uninstall.sql "dbname=… host=…"
+--   psql -v broker=sym_broker -f uninstall.sql "dbname=... host=..."
 --
 -- Delete the function first, or it goes on asking for its ledger. Where roles are still
 -- handed out it refuses; with -v revoke=on it takes them back (a session that did SET ROLE

@@ -161,9 +161,12 @@ func (l *Ledger) storable(ctx context.Context, request *Request, work func() err
 	if !untranslatable(err) || ctx.Err() != nil {
 		return err
 	}
-	request.Run, request.Reason = escape(request.Run), escape(request.Reason)
-	request.Requester = escape(request.Requester)
-	err = work()
+	request.Reason, request.Requester = escape(request.Reason), escape(request.Requester)
+	if err = work(); untranslatable(err) {
+		// The run last: its end has to find it, and knows no more than its name.
+		request.Run = escape(request.Run)
+		err = work()
+	}
 	if untranslatable(err) {
 		return event.Refuse(event.InvalidName, "The database cannot hold the name of the user %q "+
 			"or of the role %q: its encoding lacks a character of it.", request.User, request.Role)

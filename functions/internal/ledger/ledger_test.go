@@ -88,6 +88,14 @@ const password = "it's a secret"
 
 func newFixture(t *testing.T, server *pgserver.Server, superuser bool) *fixture {
 	t.Helper()
+	return newFixtureIn(t, server, superuser, "UTF8")
+}
+
+// newFixtureIn is newFixture with a database of that encoding.
+func newFixtureIn(
+	t *testing.T, server *pgserver.Server, superuser bool, encoding string,
+) *fixture {
+	t.Helper()
 	f := &fixture{T: t, server: server, suffix: strings.ReplaceAll(uuid.NewString()[:8], "-", ""),
 		logged: &bytes.Buffer{}, trips: &atomic.Int64{}, dials: &atomic.Int64{}}
 	f.log = slog.New(slog.NewTextHandler(f.logged, nil))
@@ -103,7 +111,8 @@ func newFixture(t *testing.T, server *pgserver.Server, superuser bool) *fixture 
 		database.Literal(password))
 	// rds_superuser is a member of it on RDS.
 	exec(f, root, "GRANT pg_signal_backend TO %s", name(f.ownerName))
-	exec(f, root, "CREATE DATABASE %s OWNER %s", name(databaseName), name(f.ownerName))
+	exec(f, root, "CREATE DATABASE %s OWNER %s TEMPLATE template0 ENCODING %s LOCALE 'C'",
+		name(databaseName), name(f.ownerName), database.Literal(encoding))
 	f.root = f.dial(server.URLFor(server.Superuser, server.Password, databaseName))
 	f.owner = f.dial(server.URLFor(f.ownerName, password, databaseName))
 

@@ -362,3 +362,15 @@ func execute(ctx context.Context, program string, arguments ...string) (string, 
 	out, err := osexec.CommandContext(ctx, program, arguments...).CombinedOutput()
 	return string(out), err
 }
+
+// TestScriptsAreASCII keeps them from meaning something else to a client, or in a database, of
+// another encoding.
+func TestScriptsAreASCII(t *testing.T) {
+	for _, text := range []string{postgreslambda.Setup, postgreslambda.Uninstall} {
+		for i, line := range strings.Split(text, "\n") {
+			for _, r := range line {
+				assert.Less(t, r, rune(128), "line %d: %s", i+1, line)
+			}
+		}
+	}
+}

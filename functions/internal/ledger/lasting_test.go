@@ -1,0 +1,167 @@
+package ledger
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sym-postgres-quickstart/functions/internal/event"
+	postgreslambda "sym-postgres-quickstart/modules/postgres-lambda"
+)
+
+// These are about roles whose holders could make access that lasts, and about users who would
+// not be the only ones to have a role.
+
+func TestRolesThatLastAreRefusedUnlessAllowed(t *testing.T) {
+	ways := map[string]string{
+		"can log in":                 "ALTER ROLE %[1]s LOGIN",
+		"owns objects":               "ALTER TABLE orders OWNER TO %[1]s",
+		"can hand out the role":      "GRANT %[2]s TO %[1]s WITH ADMIN OPTION",
+		"of the schema owns objects": "CREATE SCHEMA AUTHORIZATION %[1]s",
+	}
+	everywhere(t, func(f *fixture) {
+		exec(f, f.owner, "CREATE ROLE %s", f.name("reports"))
+		for way, make := range ways {
+			exec(f, f.owner, "CREATE ROLE %s; CREATE ROLE %s", f.name(way), f.name("led to "+way))
+			exec(f, f.root, "%s", used(make, f.name(way), f.name("reports")))
+			exec(f, f.root, "GRANT %s TO %s", f.name(way), f.name("led to "+way))
+			for _, target := range []string{way, "led to " + way} {
+				f.refused(event.LastingRole, f.request("run", "alice", target))
+				_, err := f.Check(f.Context(), f.request("run", "alice", target))
+				require.ErrorContains(f, err, "is not handed out")
+				err = f.trySetup(f.owner, f.broker, target)
+				require.ErrorContains(f, err, "-v allow="+f.of(target))
+
+				allow := map[string]string{"broker": f.broker, "roles": f.of(target),
+					"allow": f.of(target)}
+				require.NoError(f, f.script(f.owner, postgreslambda.Setup, allow))
+				checked, err := f.Check(f.Context(), f.request("run", "alice", target))
+				require.NoError(f, err)
+				require.NotEmpty(f, checked.CouldLeave)
+				granted := f.escalate(target, "alice", target)
+				require.Equal(f, checked.CouldLeave, granted.CouldLeave)
+				f.deescalate(target)
+			}
+		}
+		f.setup("readonly")
+		swept, err := f.Sweep(f.Context())
+		require.NoError(f, err)
+		assert.Empty(f, swept.Drift, "the roles that were allowed are not in the list any more")
+	})
+}
+
+func TestWhatHoldersCouldLeaveIsSaid(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		exec(f, f.root, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+		f.setup("readonly")
+		checked, err := f.Check(f.Context(), f.request("run", "alice", "readonly"))
+		require.NoError(f, err)
+		assert.Equal(f, event.Checked{User: f.of("alice"), Role: f.of("readonly")}, checked)
+
+		exec(f, f.owner, "CREATE SCHEMA app")
+		for _, way := range []struct{ do, said string }{
+			{"GRANT CREATE ON SCHEMA app TO %[1]s", `can create tables and functions in the schema "app"`},
+			{"GRANT CREATE ON SCHEMA public TO PUBLIC", "as everybody can"},
+			{"GRANT CREATE ON DATABASE %[2]s TO %[1]s", "can create schemas"},
+			{"GRANT INSERT ON orders TO %[1]s WITH GRANT OPTION", `can grant INSERT on "orders"`},
+			{"GRANT TRIGGER ON orders TO %[1]s", `can put a trigger on "orders"`},
+			{"ALTER ROLE %[1]s CREATEDB", "can create databases"},
+		} {
+			exec(f, f.root, "%s", used(way.do, f.name("readonly"), name("db_"+f.suffix)))
+			checked, err := f.Check(f.Context(), f.request("run", "alice", "readonly"))
+			require.NoError(f, err)
+			require.Contains(f, fmt.Sprint(checked.CouldLeave), way.said)
+		}
+		assert.Equal(f, 0, query[int](f, "SELECT count(*)::int FROM sym.grants"), "a check writes nothing")
+	})
+}
+
+func TestTargetThatBecameDangerousIsReported(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		exec(f, f.root, "GRANT pg_signal_backend TO %s", f.name("readonly"))
+		swept, err := f.Sweep(f.Context())
+		require.NoError(f, err)
+		require.Len(f, swept.Drift, 1)
+		assert.Equal(f, event.DriftTarget, swept.Drift[0].Kind)
+		assert.Contains(f, swept.Drift[0].Message, "can end the sessions of the function")
+	})
+}
+
+func TestUsersWithMembersAreRefused(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		f.person("carol")
+		exec(f, f.owner, "CREATE ROLE %s", f.name("team"))
+		exec(f, f.owner, "GRANT %s TO %s", f.name("alice"), f.name("team"))
+		f.escalate("run", "alice", "readonly")
+		f.deescalate("run")
+		exec(f, f.owner, "GRANT %s TO %s", f.name("team"), f.name("carol"))
+		f.refused(event.UserRefused, f.request("new", "alice", "readonly"))
+		exec(f, f.owner, "REVOKE %s FROM %s", f.name("team"), f.name("carol"))
+		f.escalate("new", "alice", "readonly")
+	})
+}
+
+// TestSessionsOfMembersEndWithTheRole has somebody become a member of the user while the user
+// has the role. Up to 14 the user can do that alone.
+func TestSessionsOfMembersEndWithTheRole(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		carol := f.person("carol")
+		f.escalate("run", "alice", "readonly")
+		granter := f.owner
+		if f.server.Major < 15 {
+			granter = f.login("alice")
+		}
+		exec(f, granter, "GRANT %s TO %s", f.name("alice"), f.name("carol"))
+		exec(f, carol, "SET ROLE %s", f.name("readonly"))
+		exec(f, carol, "SELECT * FROM orders")
+		swept, err := f.Sweep(f.Context())
+		require.NoError(f, err)
+		require.Len(f, swept.Drift, 1)
+		assert.Contains(f, swept.Drift[0].Message, "has become a member of")
+
+		bob := f.login("bob")
+		assert.GreaterOrEqual(f, f.deescalate("run").SessionsEnded, 1)
+		_, err = carol.Exec(f.Context(), "SELECT * FROM orders")
+		require.Error(f, err)
+		require.NoError(f, bob.Ping(f.Context()), "nobody else's sessions end")
+	})
+}
+
+func TestUserWhoDoesNotInheritIsToldToSetTheRole(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		assert.False(f, f.escalate("inherits", "bob", "readonly").NeedsSetRole)
+		exec(f, f.owner, "ALTER ROLE %s NOINHERIT", f.name("alice"))
+		checked, err := f.Check(f.Context(), f.request("run", "alice", "readonly"))
+		require.NoError(f, err)
+		assert.True(f, checked.NeedsSetRole)
+		assert.True(f, f.escalate("run", "alice", "readonly").NeedsSetRole)
+		require.False(f, f.reads("alice"))
+		alice := f.login("alice")
+		exec(f, alice, "SET ROLE %s; SELECT * FROM orders", f.name("readonly"))
+	})
+}
+
+func TestCheckRefusesWhatEscalateRefuses(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		f.escalate("run", "alice", "readonly")
+		exec(f, f.owner, "CREATE ROLE %s", f.name("not in the list"))
+		other := f.request("new", "alice", "readonly")
+		other.Requester = "alice@elsewhere.com"
+		for code, request := range map[event.Code]Request{
+			event.UserTaken:      other,
+			event.UnknownUser:    f.request("new", "zoe", "readonly"),
+			event.UnknownRole:    f.request("new", "alice", "nothing"),
+			event.RoleNotGranted: f.request("new", "alice", "not in the list"),
+			event.UserRefused:    f.request("new", "readwrite", "readonly"),
+		} {
+			_, expected := f.Escalate(f.Context(), request)
+			_, err := f.Check(f.Context(), request)
+			require.Equal(f, expected, err)
+			require.Equal(f, code, err.(*event.Refusal).Code)
+		}
+		_, err := f.Check(f.Context(), f.request("new", "alice", "readonly"))
+		require.NoError(f, err)
+	})
+}

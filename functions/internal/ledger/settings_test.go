@@ -1,0 +1,135 @@
+package ledger
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sym-postgres-quickstart/functions/internal/event"
+	"sym-postgres-quickstart/test/sandbox/pgserver"
+)
+
+// These are about settings of the database, or of the broker, that somebody else makes.
+
+func TestSettingsOfTheDatabaseChangeNothing(t *testing.T) {
+	settings := []string{
+		"datestyle = 'German'", "datestyle = 'SQL, DMY'", "intervalstyle = 'sql_standard'",
+		"timezone = 'Asia/Kolkata'", "client_encoding = 'LATIN1'", "client_encoding = 'EUC_JP'",
+		"search_path = 'hostile'", "row_security = off", "statement_timeout = '1ms'",
+		"lock_timeout = '1ms'", "idle_in_transaction_session_timeout = '1ms'",
+		"standard_conforming_strings = off", "default_transaction_read_only = on",
+		"default_transaction_isolation = 'serializable'", "default_transaction_deferrable = on",
+		"bytea_output = 'escape'", "extra_float_digits = -15", "quote_all_identifiers = on",
+		"session_replication_role = replica", "transform_null_equals = on",
+		"synchronous_commit = off", "role = 'readonly'", "plan_cache_mode = force_generic_plan",
+		"lc_messages = 'xx'", "backslash_quote = off", "array_nulls = off", "xmloption = document",
+		"default_text_search_config = 'simple'", "temp_tablespaces = ''", "jit_above_cost = 0",
+	}
+	everywhere(t, func(f *fixture) {
+		if f.server.Major >= 17 {
+			settings = append(settings, "transaction_timeout = '1ms'", "event_triggers = off")
+		}
+		exec(f, f.root, "CREATE SCHEMA hostile; GRANT USAGE ON SCHEMA hostile TO PUBLIC")
+		exec(f, f.root, `CREATE FUNCTION hostile.clock_timestamp() RETURNS timestamptz LANGUAGE sql
+			AS 'SELECT timestamptz ''2100-01-01'''`)
+		for i, setting := range settings {
+			for _, whose := range []string{"DATABASE " + name("db_"+f.suffix), "ROLE " + name(f.broker)} {
+				statement := "ALTER " + whose + " SET " + setting
+				if setting == "role = 'readonly'" {
+					statement = "ALTER " + whose + " SET role = " + f.name("readonly")
+				}
+				if _, err := f.root.Exec(f.Context(), statement); err != nil {
+					continue // Not a setting that can be made for it, in this version.
+				}
+				fresh := f.ledgerOf(f.broker)
+				run := f.request(fmt.Sprint("run ", i, whose[:4]), "alice", "readonly")
+				run.Reason = "–für Größe"
+				before := time.Now()
+				granted, err := fresh.Escalate(f.Context(), run)
+				require.NoError(f, err, statement)
+				require.WithinDuration(f, before, granted.GrantedAt, time.Minute, statement)
+				require.Equal(f, time.Hour, granted.ExpiresAt.Sub(granted.GrantedAt), statement)
+				status, err := fresh.Status(f.Context())
+				require.NoError(f, err, statement)
+				require.Len(f, status.Active, 1, statement)
+				require.Equal(f, run.Reason, status.Active[0].Reason, statement)
+				require.Equal(f, granted.ExpiresAt, status.Active[0].ExpiresAt, statement)
+				again, err := fresh.Escalate(f.Context(), run)
+				require.NoError(f, err, statement)
+				require.Equal(f, granted.ExpiresAt, again.ExpiresAt, statement)
+				_, err = fresh.Sweep(f.Context())
+				require.NoError(f, err, statement)
+				ended, err := fresh.Deescalate(f.Context(), End{Run: run.Run})
+				require.NoError(f, err, statement)
+				require.True(f, ended.Changed, statement)
+				exec(f, f.root, "ALTER %s RESET ALL", whose)
+				require.Empty(f, f.membership("alice", "readonly"), statement)
+			}
+		}
+	})
+}
+
+func TestLoginTriggerDoesNotChangeTheWork(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		if f.server.Major < 17 {
+			return // There are none.
+		}
+		exec(f, f.root, `CREATE FUNCTION public.hostile() RETURNS event_trigger LANGUAGE plpgsql AS $$
+			BEGIN
+				PERFORM set_config('datestyle', 'German', false), set_config('row_security', 'off', false),
+					set_config('search_path', 'public', false), set_config('timezone', 'Asia/Kolkata', false),
+					set_config('default_transaction_read_only', 'on', false);
+			END $$`)
+		exec(f, f.root, "CREATE EVENT TRIGGER hostile ON login EXECUTE FUNCTION public.hostile()")
+		fresh := f.ledgerOf(f.broker)
+		granted, err := fresh.Escalate(f.Context(), f.request("run", "alice", "readonly"))
+		require.NoError(f, err)
+		require.WithinDuration(f, time.Now(), granted.GrantedAt, time.Minute)
+		ended, err := fresh.Deescalate(f.Context(), End{Run: granted.Run})
+		require.NoError(f, err)
+		assert.True(f, ended.Changed)
+	})
+}
+
+// TestDatabasesOfOtherEncodings has reasons that the encoding lacks characters of.
+func TestDatabasesOfOtherEncodings(t *testing.T) {
+	reasons := []string{"Größe – “quoted” …", "日本語で", "🙂", "plain", `C:\new – \u0041`, "é\x00"}
+	for _, server := range servers {
+		for _, encoding := range []string{"LATIN1", "EUC_JP", "SQL_ASCII", "WIN1251", "KOI8R"} {
+			t.Run(fmt.Sprintf("%d/%s", server.Major, encoding), func(t *testing.T) {
+				encoded(t, server, encoding, reasons)
+			})
+		}
+	}
+}
+
+func encoded(t *testing.T, server *pgserver.Server, encoding string, reasons []string) {
+	f := newFixtureIn(t, server, true, encoding)
+	for i, reason := range reasons {
+		request := f.request(fmt.Sprint("run–", i), "alice", "readonly")
+		request.Reason = reason
+		granted, err := f.Escalate(f.Context(), request)
+		require.NoError(f, err, reason)
+		require.True(f, granted.Changed)
+		again, err := f.Escalate(f.Context(), request)
+		require.NoError(f, err, reason)
+		require.False(f, again.Changed, "the run is found again")
+		status, err := f.Status(f.Context())
+		require.NoError(f, err)
+		require.Len(f, status.Active, 1)
+		assert.Contains(f, []string{reason, escape(reason), "é\uFFFD", `\u00e9\ufffd`},
+			status.Active[0].Reason)
+		ended, err := f.Deescalate(f.Context(), End{Run: request.Run})
+		require.NoError(f, err, reason)
+		require.True(f, ended.Changed)
+		require.False(f, f.reads("alice"))
+	}
+	request := f.request("new", "alice", "readonly")
+	request.User = "日本語–🙂"
+	_, err := f.Escalate(f.Context(), request)
+	var refusal *event.Refusal
+	require.ErrorAs(f, err, &refusal, "%v", err)
+}
