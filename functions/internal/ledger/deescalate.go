@@ -103,7 +103,8 @@ const deescalateHolding = `
 		coalesce(g.origin = h.origin, false),
 		ARRAY(SELECT pg_get_userbyid(m.grantor)::text FROM pg_auth_members m
 			WHERE m.roleid = r.oid AND m.member = u.oid AND m.grantor IN (
-				g.grantor, (SELECT oid FROM pg_roles WHERE rolname = current_user))
+				CASE WHEN g.origin = h.origin THEN g.grantor END,
+				(SELECT oid FROM pg_roles WHERE rolname = current_user))
 			ORDER BY m.grantor = g.grantor),
 		current_setting('server_version_num')::integer / 10000
 	FROM (SELECT sym.origin()) AS h (origin)

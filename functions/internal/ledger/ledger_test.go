@@ -96,7 +96,16 @@ func newFixtureIn(
 	t *testing.T, server *pgserver.Server, superuser bool, encoding string,
 ) *fixture {
 	t.Helper()
-	f := &fixture{T: t, server: server, suffix: strings.ReplaceAll(uuid.NewString()[:8], "-", ""),
+	suffix := strings.ReplaceAll(uuid.NewString()[:8], "-", "")
+	return newFixtureAs(t, server, superuser, encoding, suffix)
+}
+
+// newFixtureAs is newFixtureIn with that suffix.
+func newFixtureAs(
+	t *testing.T, server *pgserver.Server, superuser bool, encoding, suffix string,
+) *fixture {
+	t.Helper()
+	f := &fixture{T: t, server: server, suffix: suffix,
 		logged: &bytes.Buffer{}, trips: &atomic.Int64{}, dials: &atomic.Int64{}}
 	f.log = slog.New(slog.NewTextHandler(f.logged, nil))
 	f.ownerName, f.broker = "owner_"+f.suffix, "broker_"+f.suffix
@@ -138,11 +147,14 @@ func (f *fixture) ledgerOf(broker string) *Ledger {
 }
 
 func (f *fixture) ledgerWith(broker string, options Options) *Ledger {
+	config, err := pgx.ParseConfig(f.server.URLFor(broker, password, "db_"+f.suffix))
+	require.NoError(f, err)
+	return f.ledgerAt(config, options)
+}
+
+// ledgerAt is the ledger of the database that the settings lead to.
+func (f *fixture) ledgerAt(config *pgx.ConnConfig, options ...Options) *Ledger {
 	connect := func(ctx context.Context) (*pgx.Conn, error) {
-		config, err := pgx.ParseConfig(f.server.URLFor(broker, password, "db_"+f.suffix))
-		if err != nil {
-			return nil, err
-		}
 		database.Pin(config)
 		config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 			f.dials.Add(1)
@@ -153,7 +165,7 @@ func (f *fixture) ledgerWith(broker string, options Options) *Ledger {
 	}
 	session := database.NewSession(connect)
 	f.Cleanup(session.Close)
-	return New(session, f.log, options)
+	return New(session, f.log, append(options, Options{})[0])
 }
 
 // countingConn counts round trips: a write after a read begins one.
