@@ -97,6 +97,9 @@ func configure(getenv func(string) string, log *slog.Logger) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if options.Readers, err = readersOf(getenv, config, log); err != nil {
+		return nil, err
+	}
 	h.ledger = ledger.New(database.NewSession(connector.Connect), log, options)
 	return h, nil
 }
@@ -236,6 +239,9 @@ func bare(err error) error {
 		return named
 	}
 	if named, ok := errors.AsType[database.CredentialsUnavailable](err); ok {
+		return named
+	}
+	if named, ok := errors.AsType[database.ReaderUnavailable](err); ok {
 		return named
 	}
 	if named, ok := errors.AsType[database.DatabaseRefused](err); ok {

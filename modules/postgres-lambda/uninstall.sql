@@ -74,6 +74,7 @@ DROP FUNCTION IF EXISTS sym.examine(oid, boolean);
 DROP FUNCTION IF EXISTS sym.exposed();
 DROP FUNCTION IF EXISTS sym.holds(oid, oid);
 DROP FUNCTION IF EXISTS sym.left_behind(oid, oid, xid8);
+DROP FUNCTION IF EXISTS sym.readers();
 DROP FUNCTION IF EXISTS sym.resolve(name, oid);
 DROP FUNCTION IF EXISTS sym.resolve(name, oid, text);
 DROP FUNCTION IF EXISTS sym.take_back(oid, oid, xid8);

@@ -80,8 +80,8 @@ type holding struct {
 	known, revoked, sessionsEnded bool
 	// The names in the ledger.
 	user, role string
-	// The names of today, empty where dropped, and the numbers; the user's is there also where
-	// the user was dropped.
+	// The names of today, empty where dropped, and the numbers, which are there also where
+	// they were dropped.
 	userNow, roleNow string
 	userOID, roleOID *uint32
 	// others tells whether another run holds the same membership.
@@ -97,7 +97,8 @@ const deescalateHolding = `
 	SELECT g.run IS NOT NULL, g.revoked_at IS NOT NULL, g.sessions_ended_at IS NOT NULL,
 		coalesce(g.username::text, ''), coalesce(g.rolename::text, ''),
 		coalesce(u.rolname::text, ''), coalesce(r.rolname::text, ''),
-		coalesce(u.oid, CASE WHEN g.origin = h.origin THEN g.user_oid END)::bigint, r.oid::bigint,
+		coalesce(u.oid, CASE WHEN g.origin = h.origin THEN g.user_oid END)::bigint,
+		coalesce(r.oid, CASE WHEN g.origin = h.origin THEN g.role_oid END)::bigint,
 		EXISTS (SELECT FROM sym.grants o
 			WHERE o.run <> g.run AND o.expires_at > clock_timestamp() AND ` + accounts + `),
 		coalesce(g.origin = h.origin, false),
@@ -154,11 +155,13 @@ func (l *Ledger) deescalate(
 	).QueryRow(func(row pgx.Row) error { return row.Scan(&still) })
 	batch.Queue("COMMIT")
 	beginSessions(ctx, batch, wait.locks)
-	if now.here && !now.sessionsEnded || took {
-		l.queueSessions(batch, now, wait.sessions, &answer.SessionsEnded)
+	var ended *int
+	if !l.options.KeepSessions && (now.here && !now.sessionsEnded || took) {
+		queueSessions(batch, now, wait.sessions, &ended)
 	}
-	batch.Queue(`UPDATE sym.grants SET sessions_ended_at = clock_timestamp()
-		WHERE run = $1 AND revoked_at IS NOT NULL AND sessions_ended_at IS NULL`, id)
+	if l.options.Readers == nil {
+		batch.Queue(noteSessions, id)
+	}
 	batch.Queue(stillThrough, now.userOID, now.roleOID).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&answer.StillMemberThrough)
 	})
@@ -171,8 +174,39 @@ func (l *Ledger) deescalate(
 			"was taken from %q, and the catalogue has the membership still", now.roleNow, now.userNow)}
 	}
 	answer.Changed = !now.revoked || took
-	return answer, nil
+	if ended != nil {
+		answer.SessionsEnded = *ended
+	}
+	if l.options.Readers == nil {
+		return answer, nil
+	}
+	return answer, l.endOnReaders(ctx, conn, now, wait, ended != nil, &answer)
 }
+
+// endOnReaders ends the sessions on the readers, if they were ended on the primary, and then
+// notes that they are.
+func (l *Ledger) endOnReaders(
+	ctx context.Context, conn *pgx.Conn, now *holding, wait patience, needed bool,
+	answer *event.Deescalated,
+) error {
+	if needed && now.userOID != nil && now.roleOID != nil {
+		readers, err := l.options.Readers.End(ctx, conn, *now.userOID, *now.roleOID, wait.sessions)
+		for _, reader := range readers {
+			answer.SessionsEnded += reader.Sessions
+		}
+		if err != nil {
+			return err
+		}
+	}
+	batch := &pgx.Batch{}
+	beginSessions(ctx, batch, wait.locks)
+	batch.Queue(noteSessions, answer.Run)
+	batch.Queue("COMMIT")
+	return run(ctx, conn, batch)
+}
+
+const noteSessions = `UPDATE sym.grants SET sessions_ended_at = clock_timestamp()
+	WHERE run = $1 AND revoked_at IS NOT NULL AND sessions_ended_at IS NULL`
 
 // noteEnded writes that a run is over which the ledger does not know. An escalate that is at
 // it at this moment has the row first, and the end is done again.
@@ -204,16 +238,11 @@ func revoke(batch *pgx.Batch, user, role string, grantors []string, version int)
 	}
 }
 
-// queueSessions queues the end of the sessions of a user from whom a role was taken, unless
-// they are left alone.
-func (l *Ledger) queueSessions(
-	batch *pgx.Batch, now *holding, wait time.Duration, ended *int,
-) {
-	if l.options.KeepSessions {
-		return
-	}
-	batch.Queue(`SELECT coalesce(sym.end_sessions($1::bigint::oid, $2::bigint::oid,
-		$3::bigint * interval '1 millisecond'), 0)`, now.userOID, now.roleOID,
+// queueSessions queues the end of the sessions of a user from whom a role was taken. What it
+// ended stays nil where the user still holds the role, and keeps the sessions.
+func queueSessions(batch *pgx.Batch, now *holding, wait time.Duration, ended **int) {
+	batch.Queue(`SELECT sym.end_sessions($1::bigint::oid, $2::bigint::oid,
+		$3::bigint * interval '1 millisecond')`, now.userOID, now.roleOID,
 		wait.Milliseconds()).QueryRow(func(row pgx.Row) error { return row.Scan(ended) })
 }
 

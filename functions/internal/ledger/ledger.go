@@ -37,6 +37,8 @@ type Options struct {
 	// KeepSessions leaves the user's sessions alone when a role is taken back. One that did
 	// SET ROLE, or has a cursor open, then keeps the role until its end.
 	KeepSessions bool
+	// Readers ends sessions on the database's readers, too; nil where it has none.
+	Readers *Readers
 	// MakeUsers makes the users that the database does not know, instead of refusing them.
 	MakeUsers bool
 }

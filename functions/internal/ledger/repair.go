@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -97,7 +98,7 @@ func (l *Ledger) takeBack(
 			"as well, which may have given it: every database needs a broker of its own", *elsewhere))
 	}
 
-	id, ended := "sweep:"+uuid.NewString(), 0
+	id := "sweep:" + uuid.NewString()
 	statement := "REVOKE " + name(role) + " FROM " + name(user)
 	if now.version >= 16 {
 		statement += " GRANTED BY CURRENT_USER"
@@ -111,9 +112,10 @@ func (l *Ledger) takeBack(
 		FROM pg_roles u, pg_roles r WHERE u.rolname = $2::name AND r.rolname = $3::name`,
 		id, user, role)
 	batch.Queue("COMMIT")
-	beginSessions(ctx, batch, maxLockWait)
-	l.queueSessions(batch, now, patiently.sessions, &ended)
-	batch.Queue(`UPDATE sym.grants SET sessions_ended_at = clock_timestamp() WHERE run = $1`, id)
-	batch.Queue("COMMIT")
-	return id, run(ctx, conn, batch)
+	if err := run(ctx, conn, batch); err != nil {
+		return "", err
+	}
+	// Its sessions end as those of any run that is over.
+	_, err := l.deescalate(ctx, conn, id, &holding{}, patience{maxLockWait / 5, time.Second})
+	return id, err
 }

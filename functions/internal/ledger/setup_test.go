@@ -102,6 +102,7 @@ func TestEveryPrivilegeIsThereForSomething(t *testing.T) {
 			{"execute on examine", "", "", begin, false},
 			{"execute on exposed", "", "", sweep, false},
 			{"execute on clear_way", "", "", clearWay, false},
+			{"execute on readers", "", "", call("SELECT sym.readers()"), false},
 			{"execute on left_behind", "", "", leftBehind, false},
 			{"execute on take_back", "", "", takeBack, false},
 			{"execute on origin", "", "", end, false},

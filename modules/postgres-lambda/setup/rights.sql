@@ -59,7 +59,7 @@ BEGIN
     EXECUTE format('GRANT SELECT ON sym.allowed TO %I', broker);
     EXECUTE format('GRANT EXECUTE ON FUNCTION sym.origin(), sym.resolve(name, oid, text), '
         'sym.holds(oid, oid), sym.examine(oid, boolean), sym.exposed(), '
-        'sym.end_sessions(oid, oid, interval), sym.clear_way(), '
+        'sym.end_sessions(oid, oid, interval), sym.clear_way(), sym.readers(), '
         'sym.left_behind(oid, oid, xid8), sym.take_back(oid, oid, xid8) TO %I', broker);
     IF current_setting('sym.create_users') = 'on' THEN
         EXECUTE format('GRANT EXECUTE ON FUNCTION sym.create_user(name, text) TO %I', broker);
