@@ -91,6 +91,7 @@ func build(ctx context.Context, getenv func(string) string) (*runtime, error) {
 		},
 	}
 	service.Previewer = r.steps
+	r.relay = &trouble.Relay{Notes: table, Topic: s.errorTopicARN, Now: time.Now, Log: log}
 	if !s.slackIsOn() {
 		return r, nil
 	}
@@ -107,7 +108,7 @@ func build(ctx context.Context, getenv func(string) string) (*runtime, error) {
 		return nil, fmt.Errorf("setting up Slack: %w", err)
 	}
 	if s.slack.ErrorChannel != "" {
-		reporter.Poster = chat.Poster
+		reporter.Poster, r.relay.Poster = chat.Poster, chat.Poster
 	}
 	courier.Sinks = append(courier.Sinks, chat.Sink)
 	r.slack, r.steps.Chat = chat.Handler, chat

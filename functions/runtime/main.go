@@ -17,6 +17,7 @@ import (
 
 	"sym-postgres-quickstart/functions/internal/api"
 	"sym-postgres-quickstart/functions/internal/slack"
+	"sym-postgres-quickstart/functions/internal/trouble"
 	"sym-postgres-quickstart/functions/internal/workflow"
 )
 
@@ -34,6 +35,7 @@ type runtime struct {
 	api   *api.API
 	slack *slack.Handler // answers that there is none, where it is nil
 	steps *workflow.Steps
+	relay *trouble.Relay
 }
 
 // margin is what is left of an invocation's time for an answer once a call that hangs has been
@@ -41,7 +43,7 @@ type runtime struct {
 const margin = time.Second
 
 // invoke tells the invocations apart: API Gateway's by their HTTP context, the state machine's
-// and the schedule's by their step.
+// and the schedule's by their step, and the error topic's by their source.
 func (r *runtime) invoke(ctx context.Context, payload json.RawMessage) (any, error) {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) > 2*margin {
 		var cancel context.CancelFunc
@@ -53,6 +55,9 @@ func (r *runtime) invoke(ctx context.Context, payload json.RawMessage) (any, err
 		RequestContext struct {
 			HTTP json.RawMessage `json:"http"`
 		} `json:"requestContext"`
+		Records []struct {
+			EventSource string
+		}
 	}
 	if err := json.Unmarshal(payload, &kind); err != nil {
 		return nil, unknownInvocation()
@@ -83,6 +88,13 @@ func (r *runtime) invoke(ctx context.Context, payload json.RawMessage) (any, err
 			return nil, err
 		}
 		return output, nil
+	case len(kind.Records) > 0 && kind.Records[0].EventSource == "aws:sns":
+		var event events.SNSEvent
+		if err := json.Unmarshal(payload, &event); err != nil {
+			return nil, unknownInvocation()
+		}
+		r.relay.Handle(ctx, event)
+		return nil, nil
 	}
 	return nil, unknownInvocation()
 }
@@ -98,5 +110,5 @@ func onlyChecks(ctx context.Context) bool {
 
 func unknownInvocation() error {
 	return &workflow.UnknownInvocation{Message: "The payload is neither an HTTP API's request " +
-		"(requestContext.http) nor a workflow's step (step)."}
+		"(requestContext.http) nor a workflow's step (step) nor a topic's messages (Records)."}
 }

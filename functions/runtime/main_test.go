@@ -162,3 +162,28 @@ func TestSettings(t *testing.T) {
 	_, err = readSettings(getenv(""))
 	assert.ErrorContains(t, err, "SYM_SLACK_USERS")
 }
+
+// TestErrorTopic takes the messages of the error topic, and those of no other source.
+func TestErrorTopic(t *testing.T) {
+	t.Setenv("AWS_REGION", "us-east-1")
+	r, err := build(t.Context(), getenv(""))
+	require.NoError(t, err)
+	answer, err := r.invoke(t.Context(), json.RawMessage(`{"Records":[{"EventSource":"aws:sns",
+		"Sns":{"TopicArn":"arn:aws:sns:us-east-1:111122223333:sym-main-errors","Message":"x"}}]}`))
+	require.NoError(t, err)
+	assert.Nil(t, answer)
+	assert.Nil(t, r.relay.Poster, "there is no channel")
+	for _, payload := range []string{
+		`{"Records":[]}`, `{"Records":[{"eventSource":"aws:s3"}]}`,
+	} {
+		_, err := r.invoke(t.Context(), json.RawMessage(payload))
+		assert.IsType(t, &workflow.UnknownInvocation{}, err, payload)
+	}
+
+	environment["SYM_SLACK_WORKSPACE_ID"], environment["SYM_ERROR_CHANNEL"] = "T0123456789", "#errors"
+	defer delete(environment, "SYM_SLACK_WORKSPACE_ID")
+	defer delete(environment, "SYM_ERROR_CHANNEL")
+	r, err = build(t.Context(), getenv(""))
+	require.NoError(t, err)
+	assert.NotNil(t, r.relay.Poster)
+}

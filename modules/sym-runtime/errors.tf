@@ -77,6 +77,28 @@ resource "aws_sns_topic_policy" "errors" {
   })
 }
 
+# What others publish is posted in the error channel. What the Runtime publishes
+# it marks, and passes over: it has posted that by itself.
+resource "aws_sns_topic_subscription" "error_channel" {
+  count = local.error_channel_on ? 1 : 0
+
+  topic_arn = aws_sns_topic.errors.arn
+  protocol  = "lambda"
+  endpoint  = aws_lambda_function.runtime.arn
+
+  depends_on = [aws_lambda_permission.error_topic]
+}
+
+resource "aws_lambda_permission" "error_topic" {
+  count = local.error_channel_on ? 1 : 0
+
+  statement_id  = "ErrorTopic"
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.runtime.function_name
+  principal     = "sns.amazonaws.com"
+  source_arn    = aws_sns_topic.errors.arn
+}
+
 resource "aws_cloudwatch_metric_alarm" "runtime_errors" {
   alarm_name        = "${local.name}-runtime-errors"
   alarm_description = "The Runtime function failed. Its log says why."

@@ -2,7 +2,8 @@
 # shared secret.
 
 locals {
-  slack_on = var.slack_workspace_id != null
+  slack_on         = var.slack_workspace_id != null
+  error_channel_on = local.slack_on && var.error_channel != null
 
   slack_paths = ["/slack/commands", "/slack/interactions"]
   slack_routes = toset([

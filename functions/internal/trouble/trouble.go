@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sns/types"
 
 	"sym-postgres-quickstart/functions/internal/request"
 )
@@ -90,9 +91,19 @@ func (r *Reporter) publish(ctx context.Context, t request.Trouble) error {
 		TopicArn: &r.arn,
 		Subject:  aws.String(subject(t.What)),
 		Message:  aws.String(strings.Join(lines, "\n\n")),
+		MessageAttributes: map[string]types.MessageAttributeValue{originAttribute: {
+			DataType: aws.String("String"), StringValue: aws.String(originRuntime),
+		}},
 	})
 	return err
 }
+
+// What the Runtime publishes carries this attribute: it has posted that in the error channel by
+// itself, and passes over it when it comes back by the function's subscription.
+const (
+	originAttribute = "sym_origin"
+	originRuntime   = "runtime"
+)
 
 // subject makes a line for a mail. SNS takes less than 100 ASCII characters that begin with a
 // letter, a digit or a punctuation mark, without line breaks or control characters.

@@ -329,6 +329,11 @@ run "without_a_workspace_there_is_no_slack" {
     ])
     error_message = "The function is told of Slack."
   }
+
+  assert {
+    condition     = length(aws_sns_topic_subscription.error_channel) == 0
+    error_message = "Errors go to a channel that is not there."
+  }
 }
 
 run "slack_in_a_workspace" {
@@ -369,6 +374,16 @@ run "slack_in_a_workspace" {
     }
     error_message = "The function does not know what it has to of Slack."
   }
+
+  assert {
+    condition = (
+      aws_sns_topic_subscription.error_channel[0].endpoint
+      == aws_lambda_function.runtime.arn
+      && aws_lambda_permission.error_topic[0].source_arn
+      == aws_sns_topic.errors.arn
+    )
+    error_message = "Errors of others do not come to the error channel."
+  }
 }
 
 run "slack_without_an_error_channel" {
@@ -381,6 +396,11 @@ run "slack_without_an_error_channel" {
       aws_lambda_function.runtime.environment[0].variables
     ), "SYM_ERROR_CHANNEL")
     error_message = "There is a channel that nobody has named."
+  }
+
+  assert {
+    condition     = length(aws_sns_topic_subscription.error_channel) == 0
+    error_message = "Errors go to a channel that nobody has named."
   }
 }
 

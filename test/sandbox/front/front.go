@@ -107,6 +107,14 @@ func New(o Options) (*Front, error) {
 			ARN: "arn:aws:states:" + Region + ":" + Account + ":stateMachine:*",
 		},
 	)
+	// And its topics call functions with this one.
+	f.keys.add(
+		aws.Credentials{AccessKeyID: "sns", SecretAccessKey: "sns"},
+		Identity{
+			Account: Account, Service: "sns.amazonaws.com",
+			ARN: "arn:aws:sns:" + Region + ":" + Account + ":*",
+		},
+	)
 	f.logs = newLogShipper(f)
 	f.functions = lambdaruntime.NewPool(o.Dir, o.Log)
 	f.functions.Logs = f.logs.add

@@ -70,15 +70,12 @@ func (f *Front) invokeCall(w http.ResponseWriter, r *http.Request, c call, name 
 	if qualifier := r.URL.Query().Get("Qualifier"); qualifier != "" {
 		arn += ":" + qualifier
 	}
-	invoke := func(ctx context.Context) (lambdaruntime.Result, error) {
-		return f.invoke(ctx, c.caller, arn, c.body)
-	}
 	if r.Header.Get("X-Amz-Invocation-Type") == "Event" {
-		go func() { _, _ = invoke(context.WithoutCancel(r.Context())) }()
+		go func() { _ = f.invokeLater(context.WithoutCancel(r.Context()), c.caller, arn, c.body) }()
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}
-	result, err := invoke(r.Context())
+	result, err := f.invoke(r.Context(), c.caller, arn, c.body)
 	if err != nil {
 		f.Log.Warn("invoke", "function", arn, "error", err)
 		c.fail(w, http.StatusNotFound, "ResourceNotFoundException", err.Error())

@@ -113,7 +113,7 @@ func (s *schedules) fire(ctx context.Context, id, account string, one schedule) 
 			id[strings.LastIndex(id, "/")+1:])}
 	_, err := s.front.trust(ctx, caller, one.Target.RoleArn, "")
 	if err == nil {
-		_, err = s.front.invoke(ctx, caller, one.Target.Arn, []byte(one.Target.Input))
+		err = s.front.invokeLater(ctx, caller, one.Target.Arn, []byte(one.Target.Input))
 	}
 	if err != nil && ctx.Err() == nil {
 		s.front.Log.Warn("a schedule could not fire", "schedule", id, "error", err)

@@ -42,6 +42,58 @@ from moto.iam.access_control import PermissionResult  # noqa: E402
 
 s3.FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL
 
+# moto hands a topic's message to a function in Docker. The front runs functions:
+# it is called as SNS calls Lambda, without waiting for what comes of it.
+import datetime  # noqa: E402
+import json  # noqa: E402
+
+import boto3  # noqa: E402
+import moto.sns.models as sns  # noqa: E402
+
+publish = sns.Subscription.publish
+
+
+def publish_to_functions(
+    self, message, message_id, subject=None, message_attributes=None, **other
+):
+    if self.protocol != "lambda":
+        return publish(self, message, message_id, subject, message_attributes, **other)
+    matcher = self._filter_policy_matcher
+    if matcher is not None and not matcher.matches(message_attributes, message):
+        return None
+    now = datetime.datetime.now(datetime.timezone.utc)
+    event = {
+        "EventSource": "aws:sns",
+        "EventVersion": "1.0",
+        "EventSubscriptionArn": self.arn,
+        "Sns": {
+            "Type": "Notification",
+            "MessageId": message_id,
+            "TopicArn": self.topic_arn,
+            "Subject": subject,
+            "Message": message,
+            "Timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "MessageAttributes": {
+                name: {"Type": value["Type"], "Value": value["Value"]}
+                for name, value in (message_attributes or {}).items()
+            },
+        },
+    }
+    return boto3.client(
+        "lambda",
+        endpoint_url=f"http://localhost:{os.environ['MOTO_PORT']}",
+        region_name=self.endpoint.split(":")[3],
+        aws_access_key_id="sns",
+        aws_secret_access_key="sns",
+    ).invoke(
+        FunctionName=self.endpoint,
+        InvocationType="Event",
+        Payload=json.dumps({"Records": [event]}),
+    )
+
+
+sns.Subscription.publish = publish_to_functions
+
 from moto.server import main  # noqa: E402  (after the patches)
 
 

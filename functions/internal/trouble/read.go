@@ -1,0 +1,113 @@
+package trouble
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"sym-postgres-quickstart/functions/internal/request"
+)
+
+// read says in sentences what a message of the error topic says, and what makes two of them the
+// same.
+func read(m events.SNSEntity) (t request.Trouble, same string) {
+	var alarm alarm
+	if json.Unmarshal([]byte(m.Message), &alarm) == nil && alarm.AlarmName != "" {
+		return alarm.trouble(), strings.Join([]string{
+			"alarm", alarm.AlarmName, alarm.NewStateValue, alarm.StateChangeTime}, "\n")
+	}
+	var failed failedCall
+	if json.Unmarshal([]byte(m.Message), &failed) == nil && failed.RequestContext.FunctionARN != "" {
+		return failed.trouble(), strings.Join([]string{"call", failed.RequestContext.FunctionARN,
+			failed.what(), failed.RequestContext.Condition, failed.ResponsePayload.Type}, "\n")
+	}
+	what := m.Message
+	if m.Subject != "" && strings.HasPrefix(strings.TrimSpace(m.Message), "{") {
+		what = m.Subject + ": " + m.Message // JSON that is not known here
+	}
+	return request.Trouble{What: what}, "text\n" + m.Subject + "\n" + m.Message
+}
+
+// alarm is what CloudWatch publishes when an alarm changes its state.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
+type alarm struct {
+	AlarmName, AlarmDescription, NewStateValue, NewStateReason, StateChangeTime string
+}
+
+func (a alarm) trouble() request.Trouble {
+	if a.NewStateValue != "ALARM" {
+		return request.Trouble{What: fmt.Sprintf("The alarm %q is now %s: %s", a.AlarmName,
+			a.NewStateValue, sentence(a.NewStateReason))}
+	}
+	return request.Trouble{
+		What: strings.TrimSpace(fmt.Sprintf("The alarm %q is on. %s", a.AlarmName,
+			sentence(a.AlarmDescription))),
+		Do: "See in CloudWatch since when, and what the function's log says. CloudWatch's reason: " +
+			sentence(a.NewStateReason),
+	}
+}
+
+// failedCall is what Lambda publishes of a call that failed, to the function's destination for
+// failures.
+// https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+type failedCall struct {
+	Timestamp      string `json:"timestamp"`
+	RequestContext struct {
+		FunctionARN string `json:"functionArn"`
+		Condition   string `json:"condition"`
+	} `json:"requestContext"`
+	RequestPayload struct {
+		Type string `json:"type"` // of the Postgres function's events
+		Step string `json:"step"` // of the Runtime's
+	} `json:"requestPayload"`
+	ResponsePayload struct {
+		Type    string `json:"errorType"`
+		Message string `json:"errorMessage"`
+	} `json:"responsePayload"`
+}
+
+// what says what was to be done.
+func (f failedCall) what() string {
+	switch {
+	case f.RequestPayload.Type == "sweep":
+		return "The sweep of expired access"
+	case f.RequestPayload.Step != "":
+		return "The step " + f.RequestPayload.Step
+	default:
+		return "A call"
+	}
+}
+
+func (f failedCall) trouble() request.Trouble {
+	name := f.RequestContext.FunctionARN
+	if parts := strings.Split(name, ":"); len(parts) > 6 {
+		name = parts[6]
+	}
+	why := "it was not run in time (" + f.RequestContext.Condition + ")."
+	if f.ResponsePayload.Message != "" || f.ResponsePayload.Type != "" {
+		why = sentence(strings.TrimPrefix(f.ResponsePayload.Type+": "+f.ResponsePayload.Message, ": "))
+	}
+	t := request.Trouble{
+		What: fmt.Sprintf("%s failed in the function %s: %s", f.what(), name, why),
+		Do:   "The log of the function says more.",
+	}
+	if f.Timestamp != "" {
+		t.What = fmt.Sprintf("%s failed in the function %s at %s: %s", f.what(), name, f.Timestamp, why)
+	}
+	if f.RequestPayload.Type == "sweep" {
+		t.Do = "See to it that the database and the function can be reached. The sweep comes again by " +
+			"itself, and until it works the workflows alone take access away."
+	}
+	return t
+}
+
+// sentence ends a text with a full stop.
+func sentence(text string) string {
+	text = strings.TrimSpace(text)
+	if text == "" || strings.HasSuffix(text, ".") {
+		return text
+	}
+	return text + "."
+}

@@ -1,0 +1,76 @@
+package trouble
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// Relay posts in the error channel what others publish to the error topic: the state machines,
+// CloudWatch's alarms, and Lambda where a function's calls fail.
+type Relay struct {
+	Poster Poster // nil where there is no channel
+	Notes  Notes
+	Topic  string // the ARN of the error topic
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+// againAfter is how often the same message is posted: a sweep that fails does so every minute.
+const againAfter = time.Hour
+
+// noteID is where it is noted what has been posted. No request has this id.
+const noteID = "error-topic"
+
+// Handle posts the messages of an event of SNS's.
+//
+// It never fails. Every failure of the function raises an alarm, whose message comes here again:
+// where Slack is down that would go on for ever. Whoever else is subscribed to the topic has the
+// message.
+func (r *Relay) Handle(ctx context.Context, event events.SNSEvent) {
+	for _, record := range event.Records {
+		if err := r.relay(ctx, record.SNS); err != nil {
+			r.Log.ErrorContext(ctx, "a message of the error topic could not be posted",
+				"message_id", record.SNS.MessageID, "subject", record.SNS.Subject, "error", err.Error())
+		}
+	}
+}
+
+func (r *Relay) relay(ctx context.Context, m events.SNSEntity) error {
+	switch {
+	case m.TopicArn != r.Topic:
+		return fmt.Errorf("it comes from another topic, %s", m.TopicArn)
+	case r.Poster == nil || ours(m):
+		return nil
+	}
+	t, same := read(m)
+	sum := sha256.Sum256([]byte(same))
+	note := fmt.Sprintf("posted-%s-%d", hex.EncodeToString(sum[:16]),
+		r.Now().Unix()/int64(againAfter/time.Second))
+	posted, err := r.Notes.Noted(ctx, noteID, note)
+	if err != nil {
+		// Posted twice is better than never.
+		r.Log.ErrorContext(ctx, "whether a message was posted is not known", "error", err.Error())
+	}
+	if posted {
+		r.Log.InfoContext(ctx, "a message of the error topic has been posted this hour",
+			"message_id", m.MessageID, "subject", m.Subject)
+		return nil
+	}
+	if err := r.Poster.Post(ctx, t); err != nil {
+		return err
+	}
+	_, err = r.Notes.Note(ctx, noteID, note)
+	return err
+}
+
+// ours tells whether the Runtime has published a message, and posted it by itself.
+func ours(m events.SNSEntity) bool {
+	attribute, _ := m.MessageAttributes[originAttribute].(map[string]any)
+	return attribute["Value"] == originRuntime
+}
