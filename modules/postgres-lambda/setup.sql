@@ -65,6 +65,7 @@ SELECT set_config('sym.broker', :'broker', true) AS broker,
 \ir setup/functions.sql
 \ir setup/examine.sql
 \ir setup/readers.sql
+\ir setup/questions.sql
 \ir setup/left_behind.sql
 \ir setup/rights.sql
 \ir setup/targets.sql

@@ -110,9 +110,8 @@ func (l *Ledger) disbelieve(ctx context.Context, end End, answer *event.Deescala
 	return l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
 		begin(ctx, batch, maxLockWait)
-		batch.Queue(`WITH pair AS (SELECT (SELECT oid FROM pg_roles WHERE rolname = $1::name) AS u,
-				(SELECT oid FROM pg_roles WHERE rolname = $2::name) AS r)
-			SELECT ARRAY(`+heldThrough+`) FROM pair`, end.User, end.Role,
+		batch.Queue(`SELECT sym.still_through((SELECT oid FROM pg_roles WHERE rolname = $1::name),
+			(SELECT oid FROM pg_roles WHERE rolname = $2::name))`, end.User, end.Role,
 		).QueryRow(func(row pgx.Row) error { return row.Scan(&answer.StillMemberThrough) })
 		batch.Queue("ROLLBACK")
 		return run(ctx, conn, batch)

@@ -63,7 +63,7 @@ func (l *Ledger) end(ctx context.Context, end End, wait patience) (event.Deescal
 		// What could be revoked may be revoked all the same; the repetition will tell.
 		return event.Deescalated{}, l.takeAnyway(ctx, end, wait, err)
 	}
-	if now.userNow != end.User || now.roleNow != end.Role {
+	if now.UserNow != end.User || now.RoleNow != end.Role {
 		if err := l.disbelieve(ctx, end, &answer); err != nil {
 			return event.Deescalated{}, err
 		}
@@ -75,45 +75,29 @@ func (l *Ledger) end(ctx context.Context, end End, wait patience) (event.Deescal
 	return answer, nil
 }
 
-// holding is what the ledger and the catalogue say about a run that is to end.
+// holding is what the ledger and the catalogue say about a run that is to end, as sym.holding
+// answers it.
 type holding struct {
-	known, revoked, sessionsEnded bool
+	Known         bool `json:"known"`
+	Revoked       bool `json:"revoked"`
+	SessionsEnded bool `json:"sessions_ended"`
 	// The names in the ledger.
-	user, role string
+	User string `json:"user"`
+	Role string `json:"role"`
 	// The names of today, empty where dropped, and the numbers, which are there also where
 	// they were dropped.
-	userNow, roleNow string
-	userOID, roleOID *uint32
-	// others tells whether another run holds the same membership.
-	others bool
-	// here tells whether the row was written in this server and database.
-	here bool
-	// grantors are those as whom we granted the membership that there is.
-	grantors []string
-	version  int
+	UserNow string  `json:"user_now"`
+	RoleNow string  `json:"role_now"`
+	UserOID *uint32 `json:"user_oid"`
+	RoleOID *uint32 `json:"role_oid"`
+	// Others tells whether another run holds the same membership.
+	Others bool `json:"others"`
+	// Here tells whether the row was written in this server and database.
+	Here bool `json:"here"`
+	// Grantors are those as whom we granted the membership that there is, ourselves first.
+	Grantors []string `json:"grantors"`
+	Version  int      `json:"version"`
 }
-
-const deescalateHolding = `
-	SELECT g.run IS NOT NULL, g.revoked_at IS NOT NULL, g.sessions_ended_at IS NOT NULL,
-		coalesce(g.username::text, ''), coalesce(g.rolename::text, ''),
-		coalesce(u.rolname::text, ''), coalesce(r.rolname::text, ''),
-		coalesce(u.oid, CASE WHEN g.origin = h.origin THEN g.user_oid END)::bigint,
-		coalesce(r.oid, CASE WHEN g.origin = h.origin THEN g.role_oid END)::bigint,
-		EXISTS (SELECT FROM sym.grants o
-			WHERE o.run <> g.run AND o.expires_at > clock_timestamp() AND ` + accounts + `),
-		coalesce(g.origin = h.origin, false),
-		ARRAY(SELECT pg_get_userbyid(m.grantor)::text FROM pg_auth_members m
-			WHERE m.roleid = r.oid AND m.member = u.oid AND m.grantor IN (
-				CASE WHEN g.origin = h.origin THEN g.grantor END,
-				(SELECT oid FROM pg_roles WHERE rolname = current_user))
-			ORDER BY m.grantor = g.grantor),
-		current_setting('server_version_num')::integer / 10000
-	FROM (SELECT sym.origin()) AS h (origin)
-	LEFT JOIN sym.grants g ON g.run = $1
-	LEFT JOIN pg_roles u ON CASE WHEN g.origin = h.origin THEN u.oid = g.user_oid
-		ELSE u.rolname = g.username END
-	LEFT JOIN pg_roles r ON CASE WHEN g.origin = h.origin THEN r.oid = g.role_oid
-		ELSE r.rolname = g.rolename END`
 
 func (l *Ledger) deescalate(
 	ctx context.Context, conn *pgx.Conn, id string, now *holding, wait patience,
@@ -121,76 +105,72 @@ func (l *Ledger) deescalate(
 	// The first round trip takes the lock and looks.
 	batch := &pgx.Batch{}
 	beginTaking(ctx, batch, wait.locks)
-	batch.Queue(lockUserOfRun, id)
-	batch.Queue(deescalateHolding, id).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&now.known, &now.revoked, &now.sessionsEnded, &now.user, &now.role,
-			&now.userNow, &now.roleNow, &now.userOID, &now.roleOID, &now.others, &now.here,
-			&now.grantors, &now.version)
+	batch.Queue("SELECT sym.holding($1)::text", id).QueryRow(func(row pgx.Row) error {
+		return scanJSON(row, now)
 	})
 	if err := run(ctx, conn, batch); err != nil {
 		return event.Deescalated{}, err
 	}
 	answer := event.Deescalated{
-		Run: id, User: now.user, Role: now.role, StillMemberThrough: []string{},
+		Run: id, User: now.User, Role: now.Role, StillMemberThrough: []string{},
 	}
-	if !now.known {
+	if !now.Known {
 		return answer, noteEnded(ctx, conn, id, &answer)
 	}
 
 	// The second changes, looks at what came of it, and commits; and then ends the sessions:
 	// no sooner, since a new session could still take the role until the COMMIT. What the
 	// ledger says of the run being over is not believed: the catalogue has the membership.
-	took := len(now.grantors) > 0 && !now.others
+	took := len(now.Grantors) > 0 && !now.Others
 	still := 0
+	var finished finished
 	batch = &pgx.Batch{}
 	if took {
-		revoke(batch, now.userNow, now.roleNow, now.grantors, now.version)
+		revoke(batch, now)
 	}
-	batch.Queue(`UPDATE sym.grants SET revoked_at = clock_timestamp()
-		WHERE run = $1 AND revoked_at IS NULL`, id)
-	batch.Queue(`SELECT count(*)::integer FROM pg_auth_members m
-		JOIN pg_roles g ON g.oid = m.grantor AND g.rolname = ANY ($3)
-		WHERE m.member = $1::bigint AND m.roleid = $2::bigint`,
-		now.userOID, now.roleOID, now.grantors,
+	batch.Queue("SELECT sym.note_revoked($1, $2::bigint, $3::bigint, $4::text[])",
+		id, now.UserOID, now.RoleOID, now.Grantors,
 	).QueryRow(func(row pgx.Row) error { return row.Scan(&still) })
 	batch.Queue("COMMIT")
 	beginSessions(ctx, batch, wait.locks)
-	var ended *int
-	if !l.options.KeepSessions && (now.here && !now.sessionsEnded || took) {
-		queueSessions(batch, now, wait.sessions, &ended)
-	}
-	if l.options.Readers == nil {
-		batch.Queue(noteSessions, id)
-	}
-	batch.Queue(stillThrough, now.userOID, now.roleOID).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&answer.StillMemberThrough)
-	})
+	batch.Queue(`SELECT sym.finish($1, $2::bigint, $3::bigint, $4::boolean, $5::boolean,
+		$6::bigint)::text`, id, now.UserOID, now.RoleOID,
+		!l.options.KeepSessions && (now.Here && !now.SessionsEnded || took),
+		l.options.Readers.listed(), wait.sessions.Milliseconds(),
+	).QueryRow(func(row pgx.Row) error { return scanJSON(row, &finished) })
 	batch.Queue("COMMIT")
 	if err := run(ctx, conn, batch); err != nil {
 		return event.Deescalated{}, err
 	}
 	if took && still > 0 {
 		return event.Deescalated{}, database.DatabaseRefused{Message: fmt.Sprintf("the role %q "+
-			"was taken from %q, and the catalogue has the membership still", now.roleNow, now.userNow)}
+			"was taken from %q, and the catalogue has the membership still", now.RoleNow, now.UserNow)}
 	}
-	answer.Changed = !now.revoked || took
-	if ended != nil {
-		answer.SessionsEnded = *ended
+	answer.Changed = !now.Revoked || took
+	answer.StillMemberThrough = finished.StillThrough
+	if finished.Ended != nil {
+		answer.SessionsEnded = *finished.Ended
 	}
-	if l.options.Readers == nil {
+	if !finished.Readers {
 		return answer, nil
 	}
-	return answer, l.endOnReaders(ctx, conn, now, wait, ended != nil, &answer)
+	return answer, l.endOnReaders(ctx, conn, now, wait, &answer)
 }
 
-// endOnReaders ends the sessions on the readers, if they were ended on the primary, and then
-// notes that they are.
+// finished is what sym.finish answers: how many sessions were ended, nil where the user still
+// holds the role and keeps them, and whether there are readers, where sessions may be as well.
+type finished struct {
+	Ended        *int     `json:"ended"`
+	Readers      bool     `json:"readers"`
+	StillThrough []string `json:"still_through"`
+}
+
+// endOnReaders ends the sessions on the readers, and then notes that they are ended.
 func (l *Ledger) endOnReaders(
-	ctx context.Context, conn *pgx.Conn, now *holding, wait patience, needed bool,
-	answer *event.Deescalated,
+	ctx context.Context, conn *pgx.Conn, now *holding, wait patience, answer *event.Deescalated,
 ) error {
-	if needed && now.userOID != nil && now.roleOID != nil {
-		readers, err := l.options.Readers.End(ctx, conn, *now.userOID, *now.roleOID, wait.sessions)
+	if l.options.Readers != nil && now.UserOID != nil && now.RoleOID != nil {
+		readers, err := l.options.Readers.End(ctx, conn, *now.UserOID, *now.RoleOID, wait.sessions)
 		for _, reader := range readers {
 			answer.SessionsEnded += reader.Sessions
 		}
@@ -200,13 +180,11 @@ func (l *Ledger) endOnReaders(
 	}
 	batch := &pgx.Batch{}
 	beginSessions(ctx, batch, wait.locks)
-	batch.Queue(noteSessions, answer.Run)
+	batch.Queue(`UPDATE sym.grants SET sessions_ended_at = clock_timestamp()
+		WHERE run = $1 AND revoked_at IS NOT NULL AND sessions_ended_at IS NULL`, answer.Run)
 	batch.Queue("COMMIT")
 	return run(ctx, conn, batch)
 }
-
-const noteSessions = `UPDATE sym.grants SET sessions_ended_at = clock_timestamp()
-	WHERE run = $1 AND revoked_at IS NOT NULL AND sessions_ended_at IS NULL`
 
 // noteEnded writes that a run is over which the ledger does not know. An escalate that is at
 // it at this moment has the row first, and the end is done again.
@@ -226,39 +204,14 @@ func noteEnded(
 	return err
 }
 
-// revoke queues the REVOKEs of a membership, ours first. From version 16 on each is in the
-// name of a grantor.
-func revoke(batch *pgx.Batch, user, role string, grantors []string, version int) {
-	for _, grantor := range grantors {
-		statement := "REVOKE " + name(role) + " FROM " + name(user)
-		if version >= 16 {
+// revoke queues the REVOKEs of a membership. From version 16 on each is in the name of a
+// grantor.
+func revoke(batch *pgx.Batch, now *holding) {
+	for _, grantor := range now.Grantors {
+		statement := "REVOKE " + name(now.RoleNow) + " FROM " + name(now.UserNow)
+		if now.Version >= 16 {
 			statement += " GRANTED BY " + name(grantor)
 		}
 		batch.Queue(statement)
 	}
 }
-
-// queueSessions queues the end of the sessions of a user from whom a role was taken. What it
-// ended stays nil where the user still holds the role, and keeps the sessions.
-func queueSessions(batch *pgx.Batch, now *holding, wait time.Duration, ended **int) {
-	batch.Queue(`SELECT sym.end_sessions($1::bigint::oid, $2::bigint::oid,
-		$3::bigint * interval '1 millisecond')`, now.userOID, now.roleOID,
-		wait.Milliseconds()).QueryRow(func(row pgx.Row) error { return row.Scan(ended) })
-}
-
-// stillThrough lists by what a user still holds a role, and heldThrough is that of a pair of
-// numbers: the role itself for a membership of the user's own, else the members of the role
-// that the user is a member of.
-const (
-	stillThrough = `WITH pair AS (SELECT $1::bigint::oid AS u, $2::bigint::oid AS r)
-		SELECT ARRAY(` + heldThrough + `) FROM pair`
-
-	heldThrough = `
-		SELECT DISTINCT CASE WHEN m.member = u.oid THEN r.rolname ELSE via.rolname END::text
-		FROM pg_roles u, pg_roles r
-		JOIN pg_auth_members m ON m.roleid = r.oid
-		JOIN pg_roles via ON via.oid = m.member
-		WHERE u.oid = pair.u AND r.oid = pair.r
-			AND sym.holds(u.oid, r.oid) AND pg_has_role(u.oid, m.member, 'MEMBER')
-		ORDER BY 1`
-)

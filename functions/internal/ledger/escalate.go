@@ -56,7 +56,7 @@ func (l *Ledger) Check(ctx context.Context, request Request) (event.Checked, err
 			if err := now.ask(ctx, conn, request); err != nil {
 				return err
 			}
-			now.makeUser = l.options.MakeUsers && !now.userExists
+			now.makeUser = l.options.MakeUsers && !now.UserExists
 			return rollback(ctx, conn, now.refuse(request))
 		})
 	})
@@ -65,7 +65,7 @@ func (l *Ledger) Check(ctx context.Context, request Request) (event.Checked, err
 	}
 	return event.Checked{
 		User: request.User, Role: request.Role, UserMissing: now.makeUser,
-		NeedsSetRole: !now.inherits, CouldLeave: now.couldLeave(),
+		NeedsSetRole: !now.Inherits, CouldLeave: now.couldLeave(),
 	}, nil
 }
 
@@ -92,29 +92,29 @@ func (l *Ledger) escalate(
 	var now situation
 	batch := &pgx.Batch{}
 	begin(ctx, batch, maxLockWait)
-	batch.Queue(lockUser, request.User)
-	now.look(batch, request)
+	now.look(batch, request, true)
 	if err := run(ctx, conn, batch); err != nil {
 		return event.Escalated{}, err
 	}
 
-	now.makeUser = l.options.MakeUsers && !now.userExists
+	now.makeUser = l.options.MakeUsers && !now.UserExists
 	if refusal := now.refuse(request); refusal != nil {
 		return event.Escalated{}, rollback(ctx, conn, refusal)
 	}
 	answer := event.Escalated{
-		Run: request.Run, User: request.User, Role: request.Role, Standing: now.foreign,
-		NeedsSetRole: !now.inherits, CouldLeave: now.couldLeave(),
+		Run: request.Run, User: request.User, Role: request.Role, Standing: now.Foreign,
+		NeedsSetRole: !now.Inherits, CouldLeave: now.couldLeave(),
 	}
-	if now.known {
-		answer.GrantedAt, answer.ExpiresAt = now.grantedAt, now.expires
-		answer.Standing = *now.standing
+	if now.Known {
+		answer.GrantedAt, answer.ExpiresAt = at(now.Granted), at(now.Expires)
+		answer.Standing = now.Standing
 		return answer, rollback(ctx, conn, nil)
 	}
 
 	// The second changes, and commits. All that the answer says has been read by then: what
 	// commits and cannot be read would be access that its requester is told to have failed.
-	answer.GrantedAt, answer.ExpiresAt = now.now, now.now.Add(request.Duration)
+	answer.GrantedAt = at(&now.Now)
+	answer.ExpiresAt = answer.GrantedAt.Add(request.Duration)
 	answer.Changed, answer.UserMade = true, now.makeUser
 	if err := run(ctx, conn, now.grant(request, answer)); err != nil {
 		return event.Escalated{}, err
@@ -128,26 +128,17 @@ func (s *situation) grant(request Request, answer event.Escalated) *pgx.Batch {
 	if s.makeUser {
 		batch.Queue(`SELECT sym.create_user($1::name, $2)`, request.User, request.Requester)
 	}
-	batch.Queue(`INSERT INTO sym.users (username, email) VALUES ($1::name, $2)
-		ON CONFLICT DO NOTHING`, request.User, request.Requester)
 	// Up to version 15 a membership is one row, whoever grants it, so one that stands is
 	// left alone. From 16 on every grantor has a row of their own, and ours is beside it.
-	grant := !s.ours && (s.version >= 16 || !s.foreign && !s.fromRuns)
+	grant := !s.Ours && (s.Version >= 16 || !s.Foreign && !s.FromRuns)
 	if grant {
 		batch.Queue("GRANT " + name(request.Role) + " TO " + name(request.User) +
 			" GRANTED BY CURRENT_USER")
 	}
-	// A user or role that is gone by now is NULL, which the table refuses.
-	batch.Queue(`
-		INSERT INTO sym.grants (run, username, user_oid, rolename, role_oid, requester, reason,
-			granted_at, expires_at, standing, grantor)
-		VALUES ($1, $2::name, (SELECT oid FROM pg_roles WHERE rolname = $2::name),
-			$3::name, (SELECT oid FROM pg_roles WHERE rolname = $3::name), $4, $5,
-			timestamptz '1970-01-01 00:00+00' + $6::bigint * interval '1 microsecond',
-			timestamptz '1970-01-01 00:00+00' + $7::bigint * interval '1 microsecond', $8::boolean,
-			CASE WHEN $9::boolean THEN (SELECT oid FROM pg_roles WHERE rolname = current_user) END)`,
+	batch.Queue(`SELECT sym.note_granted($1, $2, $3, $4, $5, $6::bigint, $7::bigint,
+		$8::boolean, $9::boolean)`,
 		request.Run, request.User, request.Role, request.Requester, request.Reason,
-		answer.GrantedAt.UnixMicro(), answer.ExpiresAt.UnixMicro(), s.foreign, grant || s.ours)
+		answer.GrantedAt.UnixMicro(), answer.ExpiresAt.UnixMicro(), s.Foreign, grant || s.Ours)
 	batch.Queue("COMMIT")
 	return batch
 }

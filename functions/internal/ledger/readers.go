@@ -43,6 +43,9 @@ func NewReaders(finder *readers.Finder, primary database.Config, log *slog.Logge
 	}
 }
 
+// listed tells whether there may be readers beside those that the primary knows.
+func (r *Readers) listed() bool { return r != nil && r.finder.Listed() }
+
 // ReaderEnded is what came of one reader.
 type ReaderEnded struct {
 	// Reader is the reader's name, for people.

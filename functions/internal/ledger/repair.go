@@ -72,20 +72,17 @@ const isLeftover = `
 		(SELECT min(d.datname)::text FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
 			JOIN pg_roles us ON us.oid = s.refobjid AND us.rolname = current_user
 			WHERE s.refclassid = 'pg_authid'::regclass AND d.datname <> current_database()),
-		(SELECT oid::bigint FROM pg_roles WHERE rolname = $1::name),
-		(SELECT oid::bigint FROM pg_roles WHERE rolname = $2::name),
 		current_setting('server_version_num')::integer / 10000`
 
 func (l *Ledger) takeBack(
 	ctx context.Context, conn *pgx.Conn, user, role string,
 ) (string, error) {
-	leftover, elsewhere := false, (*string)(nil)
-	now := &holding{userNow: user, roleNow: role, here: true}
+	leftover, elsewhere, version := false, (*string)(nil), 0
 	batch := &pgx.Batch{}
 	beginTaking(ctx, batch, maxLockWait/5)
 	batch.Queue(lockUser, user)
 	batch.Queue(isLeftover, user, role).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&leftover, &elsewhere, &now.userOID, &now.roleOID, &now.version)
+		return row.Scan(&leftover, &elsewhere, &version)
 	})
 	if err := run(ctx, conn, batch); err != nil {
 		return "", err
@@ -100,7 +97,7 @@ func (l *Ledger) takeBack(
 
 	id := "sweep:" + uuid.NewString()
 	statement := "REVOKE " + name(role) + " FROM " + name(user)
-	if now.version >= 16 {
+	if version >= 16 {
 		statement += " GRANTED BY CURRENT_USER"
 	}
 	batch = &pgx.Batch{}

@@ -22,12 +22,16 @@ const (
 // Whoever owns the database, or administers its roles, can set defaults for this session. The
 // transaction takes none of those that change what it does or how its values are read. Being
 // set for the transaction alone, these pass through a pooler.
-func begin(ctx context.Context, batch *pgx.Batch, wait time.Duration) {
+func begin(ctx context.Context, batch *pgx.Batch, wait time.Duration, commits ...string) {
 	left := 30 * time.Second
 	if deadline, ok := ctx.Deadline(); ok {
 		left = max(time.Until(deadline), time.Millisecond)
 	}
 	batch.Queue("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+	synchronous := ""
+	for _, how := range commits {
+		synchronous = ", set_config('synchronous_commit', '" + how + "', true)"
+	}
 	batch.Queue(`SELECT set_config('search_path', 'pg_catalog, pg_temp', true),
 		set_config('role', 'none', true),
 		set_config('row_security', 'on', true),
@@ -36,7 +40,7 @@ func begin(ctx context.Context, batch *pgx.Batch, wait time.Duration) {
 		set_config('intervalstyle', 'postgres', true),
 		set_config('statement_timeout', $1, true),
 		set_config('idle_in_transaction_session_timeout', $1, true),
-		set_config('lock_timeout', $2, true)`,
+		set_config('lock_timeout', $2, true)`+synchronous,
 		milliseconds(left), milliseconds(min(left/2, wait)))
 }
 
@@ -44,16 +48,14 @@ func begin(ctx context.Context, batch *pgx.Batch, wait time.Duration) {
 // disk and not for a standby: where one that should confirm it is gone, every COMMIT hangs.
 // A standby that takes over without it has the row of the ledger without it, too.
 func beginTaking(ctx context.Context, batch *pgx.Batch, wait time.Duration) {
-	begin(ctx, batch, wait)
-	batch.Queue("SET LOCAL synchronous_commit = local")
+	begin(ctx, batch, wait, "local")
 }
 
 // beginSessions is begin for the transaction that ends sessions. All that it writes is that
 // they were ended, which a crash of the server makes true by itself: its COMMIT need not wait
 // for the disk.
 func beginSessions(ctx context.Context, batch *pgx.Batch, wait time.Duration) {
-	begin(ctx, batch, wait)
-	batch.Queue("SET LOCAL synchronous_commit = off")
+	begin(ctx, batch, wait, "off")
 }
 
 // milliseconds is at least one, since zero means no limit to the server.
@@ -70,18 +72,11 @@ func rollback(ctx context.Context, conn *pgx.Conn, reason error) error {
 	return reason
 }
 
-// The locks: the row of a user, so that it covers all roles of that user, and so also the
+// lockUser locks the row of a user, so that it covers all roles of that user, and so also the
 // question whose user it is. What is about one run alone is settled by its row, which there
 // can be only one of.
-const (
-	lockUser = `INSERT INTO sym.locks (user_oid) SELECT oid FROM pg_roles WHERE rolname = $1::name
-		ON CONFLICT (user_oid) DO UPDATE SET user_oid = excluded.user_oid`
-
-	lockUserOfRun = `INSERT INTO sym.locks (user_oid)
-		SELECT u FROM (SELECT sym.resolve(username, user_oid, origin) AS u FROM sym.grants
-			WHERE run = $1 AND username IS NOT NULL) AS whose WHERE u IS NOT NULL
-		ON CONFLICT (user_oid) DO UPDATE SET user_oid = excluded.user_oid`
-)
+const lockUser = `INSERT INTO sym.locks (user_oid) SELECT oid FROM pg_roles WHERE rolname = $1::name
+	ON CONFLICT (user_oid) DO UPDATE SET user_oid = excluded.user_oid`
 
 // accounts is a condition: whether the run o, which has its role, is about the user u and the
 // role r. Numbers of roles count in the server where the row was written; elsewhere its names

@@ -155,6 +155,11 @@ func (f *Finder) Learn(reader Reader, address netip.Addr) {
 	f.learned[reader.Address()] = address.Unmap()
 }
 
+// Listed tells whether the configuration names readers, or where to ask for them.
+func (f *Finder) Listed() bool {
+	return f.config.Cluster != "" || f.config.Instance != "" || len(f.config.Hosts) > 0
+}
+
 // List answers the readers in the configuration and those that RDS lists; the writer of a
 // cluster is among them, and marked. Where RDS cannot be asked, its last answer comes with
 // the error.

@@ -57,10 +57,11 @@ BEGIN
     EXECUTE format('GRANT SELECT, INSERT (username, email) ON sym.users TO %I', broker);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE ON sym.locks TO %I', broker);
     EXECUTE format('GRANT SELECT ON sym.allowed TO %I', broker);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION sym.origin(), sym.resolve(name, oid, text), '
-        'sym.holds(oid, oid), sym.examine(oid, boolean), sym.exposed(), '
-        'sym.end_sessions(oid, oid, interval), sym.clear_way(), sym.readers(), '
-        'sym.left_behind(oid, oid, xid8), sym.take_back(oid, oid, xid8) TO %I', broker);
+    FOR given IN SELECT p.oid::regprocedure AS object FROM pg_proc p
+                 WHERE pronamespace = 'sym'::regnamespace
+                   AND proname NOT IN ('create_user', 'assign_user') LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', given.object, broker);
+    END LOOP;
     IF current_setting('sym.create_users') = 'on' THEN
         EXECUTE format('GRANT EXECUTE ON FUNCTION sym.create_user(name, text) TO %I', broker);
     END IF;
