@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -75,7 +76,7 @@ func (f *Finder) match(
 			reader, ok := take(func(i int) bool { return strings.EqualFold(listed[i].Name, s.name) })
 			switch {
 			case !ok:
-				found, unknown = append(found, f.nameless(s)), true
+				found, unknown = append(found, f.aurora(s)), true
 			case reader.Writer:
 				reader.Writer = false
 				found = append(found, reader)
@@ -143,14 +144,26 @@ func (f *Finder) addresses(
 	return at, addresses
 }
 
-// nameless is an Aurora reader without an address.
-func (f *Finder) nameless(s seen) Reader {
-	problem := "Aurora lists it, and the function does not ask RDS for its address: set " +
-		"PG_CLUSTER_ID (Terraform: readers.cluster_id)"
-	if f.config.Cluster != "" || f.config.Instance != "" {
-		problem = "Aurora lists it, and RDS's API does not yet"
+// auroraEndpoint is the endpoint of an Aurora cluster. Its instances' endpoints are in the
+// same domain; see "Amazon Aurora endpoint connections" in AWS's manual.
+var auroraEndpoint = regexp.MustCompile(
+	`^[^.]+\.cluster-([a-z0-9]+\.[a-z0-9-]+\.rds\.amazonaws\.com(\.cn)?)\.?$`)
+
+// aurora is an Aurora reader that the primary knows by its name. Its endpoint follows from
+// the cluster's, unless that is a proxy's or a name of the customer's own.
+func (f *Finder) aurora(s seen) Reader {
+	reader := Reader{Name: s.name, Origin: AWS, Port: f.config.Port}
+	parts := auroraEndpoint.FindStringSubmatch(strings.ToLower(f.config.Primary))
+	switch {
+	case parts != nil:
+		reader.Host = strings.ToLower(s.name) + "." + parts[1]
+	case f.config.Cluster != "" || f.config.Instance != "":
+		reader.Problem = "Aurora lists it, and RDS's API does not yet"
+	default:
+		reader.Problem = "Aurora lists it, and PG_HOST is not the cluster's own endpoint, from " +
+			"which the reader's would follow: set PG_CLUSTER_ID (Terraform: readers.cluster_id)"
 	}
-	return Reader{Name: s.name, Origin: Server, Problem: problem}
+	return reader
 }
 
 // guess is a standby that is in no list. Its port is likely the primary's, unless it is on
