@@ -26,6 +26,11 @@ locals {
     user               = var.pg_connection_config.user
   }
 
+  # Those of your database; the example's are found without.
+  readers = {
+    for name, value in var.readers : name => value if !var.db_enabled
+  }
+
   # What people are told to connect with. To verify the certificate they would
   # need a file of root certificates, whose place on their machine is theirs.
   connect = coalesce(var.connect, format(
@@ -93,6 +98,7 @@ module "postgres_lambda" {
   max_duration_seconds = max(1, var.pg_targets[*].max_duration...)
   name                 = "${local.name}-postgres"
   package              = "${var.package_dir}/postgres.zip"
+  readers              = local.readers
   roles                = var.pg_targets[*].role_name
   security_group_ids = concat(
     local.database.security_group_ids, var.lambda_security_group_ids

@@ -210,6 +210,23 @@ variable "pg_targets" {
   nullable = false
 }
 
+variable "readers" {
+  description = <<-EOT
+    Where your database's read replicas are, so that the sessions that use a
+    role end there too: `cluster_id` or `instance_id` (RDS is asked for them),
+    `hosts`, and with auth = `iam` their `resource_ids`. An Aurora cluster's
+    are found without it. docs/database.md has more.
+  EOT
+  type = object({
+    cluster_id   = optional(string)
+    hosts        = optional(list(string), [])
+    instance_id  = optional(string)
+    resource_ids = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "rules" {
   description = <<-EOT
     Who may request and approve what, by the role_name of a target, or by `*`

@@ -72,11 +72,32 @@ resource "aws_iam_role_policy" "this" {
           Sid    = "LogInToDatabase"
           Effect = "Allow"
           Action = "rds-db:connect"
-          Resource = format(
-            "arn:%s:rds-db:%s:%s:dbuser:%s/%s",
-            local.partition, local.region, local.account_id,
-            var.db_resource_id, var.connection.user
-          )
+          Resource = [
+            for id in concat([var.db_resource_id], var.readers.resource_ids) :
+            format(
+              "arn:%s:rds-db:%s:%s:dbuser:%s/%s",
+              local.partition, local.region, local.account_id,
+              id, var.connection.user
+            )
+          ]
+        }
+      ],
+      !local._ask_rds ? [] : [
+        {
+          Sid    = "FindReaders"
+          Effect = "Allow"
+          Action = [
+            "rds:DescribeDBClusters",
+            "rds:DescribeDBInstances",
+            "rds:DescribeGlobalClusters",
+          ]
+          # Which replicas there are, and in which regions, is the question.
+          Resource = [
+            for resource in [
+              "*:%s:cluster:*", "*:%s:db:*", ":%s:global-cluster:*",
+            ] :
+            "arn:${local.partition}:rds:${format(resource, local.account_id)}"
+          ]
         }
       ]
     )
@@ -84,6 +105,10 @@ resource "aws_iam_role_policy" "this" {
 }
 
 locals {
+  _ask_rds = (
+    var.readers.cluster_id != null || var.readers.instance_id != null
+  )
+
   _network_actions = [
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -129,6 +154,15 @@ resource "aws_lambda_function" "this" {
       },
       var.auth != "secret" ? {} : {
         PG_SECRET_ARN = aws_secretsmanager_secret.password[0].arn
+      },
+      var.readers.cluster_id == null ? {} : {
+        PG_CLUSTER_ID = var.readers.cluster_id
+      },
+      var.readers.instance_id == null ? {} : {
+        PG_INSTANCE_ID = var.readers.instance_id
+      },
+      length(var.readers.hosts) == 0 ? {} : {
+        PG_READERS = join(",", var.readers.hosts)
       }
     )
   }

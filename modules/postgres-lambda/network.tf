@@ -1,5 +1,5 @@
-# The function takes no connections and makes two kinds: to the database, and
-# to AWS's own services.
+# The function takes no connections and makes two kinds: to the database and
+# its readers, and to AWS's own services.
 
 resource "aws_security_group" "this" {
   name        = var.name
@@ -19,6 +19,22 @@ resource "aws_vpc_security_group_egress_rule" "database" {
   to_port           = var.connection.port
 
   tags = merge(var.tags, { Name = "To the database" })
+}
+
+# The readers that have a port of their own.
+resource "aws_vpc_security_group_egress_rule" "readers" {
+  for_each = setsubtract([
+    for host in var.readers.hosts :
+    split(":", host)[1] if strcontains(host, ":")
+  ], [tostring(var.connection.port)])
+
+  security_group_id = aws_security_group.this.id
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "tcp"
+  from_port         = tonumber(each.key)
+  to_port           = tonumber(each.key)
+
+  tags = merge(var.tags, { Name = "To the database's readers" })
 }
 
 resource "aws_vpc_security_group_egress_rule" "services" {

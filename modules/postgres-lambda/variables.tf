@@ -135,6 +135,46 @@ variable "package" {
   }
 }
 
+variable "readers" {
+  description = <<-EOT
+    Where the database's read replicas are, so that the sessions that use a
+    role end there too. An Aurora cluster's readers are found without it.
+    `cluster_id` or `instance_id` has RDS's API asked for them: of an RDS
+    instance, a Multi-AZ DB cluster, an Aurora global database, or an Aurora
+    cluster behind a proxy or another name. `hosts` are others, as
+    `host` or `host:port`. With auth = `iam` the function logs in to them as
+    well: `resource_ids` are those of RDS read replicas (`db-…`) and of the
+    clusters in a global database, beside db_resource_id.
+  EOT
+  type = object({
+    cluster_id   = optional(string)
+    hosts        = optional(list(string), [])
+    instance_id  = optional(string)
+    resource_ids = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = (
+      var.readers.cluster_id == null || var.readers.instance_id == null
+    )
+    error_message = <<-EOT
+      The readers are those of a cluster_id or of an instance_id, not of both.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for host in var.readers.hosts :
+      can(regex("^[A-Za-z0-9._-]+(:[1-9][0-9]{0,4})?$", host))
+    ])
+    error_message = <<-EOT
+      A reader in hosts is a host name or address, and maybe a colon and a port.
+    EOT
+  }
+}
+
 variable "reserved_concurrency" {
   description = <<-EOT
     How many copies of the function run at most, each with one connection to

@@ -88,7 +88,7 @@ run "with_a_token" {
       for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
       statement.Resource if statement.Action == "rds-db:connect"
       ] == [
-      "arn:aws:rds-db:eu-west-1:111111111111:dbuser:cluster-ABC/sym_broker"
+      ["arn:aws:rds-db:eu-west-1:111111111111:dbuser:cluster-ABC/sym_broker"]
     ]
     error_message = "It may log in as this user to this database only."
   }
