@@ -41,6 +41,13 @@ resource "aws_iam_role_policy" "this" {
           Resource = "${aws_cloudwatch_log_group.this.arn}:*"
         },
         {
+          # Lambda tells of a sweep that failed in the function's name.
+          Sid      = "TellOfFailedSweeps"
+          Effect   = "Allow"
+          Action   = "sns:Publish"
+          Resource = var.error_topic_arn
+        },
+        {
           Sid    = "LetLambdaJoinTheNetwork"
           Effect = "Allow"
           Action = local._network_actions
@@ -184,9 +191,19 @@ resource "aws_lambda_function" "this" {
 }
 
 # Only the sweep calls without waiting. A sweep that failed is not repeated:
-# the next one is due before a repetition would be.
+# the next one is due before a repetition would be. Its error names who keeps
+# what, and goes to the topic as it is; Lambda brings it there, so that it needs
+# no way out of the network.
 resource "aws_lambda_function_event_invoke_config" "this" {
   function_name                = aws_lambda_function.this.function_name
   maximum_event_age_in_seconds = 60
   maximum_retry_attempts       = 0
+
+  destination_config {
+    on_failure {
+      destination = var.error_topic_arn
+    }
+  }
+
+  depends_on = [aws_iam_role_policy.this]
 }

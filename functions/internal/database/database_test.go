@@ -427,6 +427,6 @@ func TestNothingOfLibpqHasASay(t *testing.T) {
 	settings := connector.settings
 	assert.Equal(t, "db.example.com", settings.Host)
 	assert.Equal(t, "u", settings.User)
-	assert.Empty(t, settings.RuntimeParams)
+	assert.Equal(t, pinned, settings.RuntimeParams)
 	assert.False(t, bytes.Contains([]byte(settings.ConnString()), []byte("s3cret")))
 }

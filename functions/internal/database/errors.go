@@ -82,13 +82,10 @@ func Named(err error) error {
 				"pg_use_reserved_connections from version 16 on)"
 		}
 		class := server.Code[:min(2, len(server.Code))]
-		// Two who change one row of the catalogue meet in an internal error. Its text is in the
-		// server's language; the place that it comes from is not.
-		meeting := server.Code == "XX000" && server.File == "heapam.c"
 		switch {
 		case class == "28":
 			return CredentialsUnavailable{message}
-		case busy[class] || busy[server.Code] || meeting:
+		case busy[class] || busy[server.Code] || Meeting(server):
 			return DatabaseBusy{message}
 		case unavailable[class] || unavailable[server.Code]:
 			return DatabaseUnavailable{message}
@@ -105,6 +102,14 @@ func Named(err error) error {
 		return DatabaseUnavailable{"the connection to the database was lost: " + lastLine(err)}
 	}
 	return err
+}
+
+// Meeting tells the error of two who change one row of the catalogue at the same moment. It
+// is an internal one, with a text in the server's language; the place that it comes from is
+// not.
+func Meeting(err *pgconn.PgError) bool {
+	return err.Code == "XX000" &&
+		(err.File == "heapam.c" || strings.Contains(err.Message, "concurrently"))
 }
 
 // lost tells whether an error means that the connection is gone.

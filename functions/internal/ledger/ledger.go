@@ -94,20 +94,14 @@ func settle(ctx context.Context, conn *pgx.Conn, err error) error {
 }
 
 // isOvertaken tells the errors that mean no more than that somebody did the same at the same
-// moment: they made the same row or user, or changed the same row of the catalogue. The latter is an
-// internal error, whose text is in the server's language.
+// moment: they made the same row or user, or changed the same row of the catalogue.
 func isOvertaken(err error) bool {
 	if _, ok := errors.AsType[overtaken](err); ok {
 		return true
 	}
 	server, ok := errors.AsType[*pgconn.PgError](err)
-	switch {
-	case !ok:
-		return false
-	case server.Code == "XX000":
-		return server.File == "heapam.c"
-	}
-	return slices.Contains([]string{"23505", "42710", "40P01", "40001"}, server.Code)
+	return ok && (database.Meeting(server) ||
+		slices.Contains([]string{"23505", "42710", "40P01", "40001"}, server.Code))
 }
 
 // level has repetitions out of the log unless somebody looks for them.

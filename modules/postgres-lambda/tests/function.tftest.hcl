@@ -70,10 +70,28 @@ run "with_a_password" {
       for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
       statement.Sid
       ] == [
-      "WriteLogs", "LetLambdaJoinTheNetwork", "KeepTheCodeOutOfTheNetwork",
-      "ReadPassword",
+      "WriteLogs", "TellOfFailedSweeps", "LetLambdaJoinTheNetwork",
+      "KeepTheCodeOutOfTheNetwork", "ReadPassword",
     ]
     error_message = "The function may do something else."
+  }
+}
+
+run "failed_sweeps_are_told" {
+  assert {
+    condition = (
+      aws_lambda_function_event_invoke_config.this
+      .destination_config[0].on_failure[0].destination == var.error_topic_arn
+    )
+    error_message = "A sweep that fails has to say so on the error topic."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
+      statement.Resource if statement.Sid == "TellOfFailedSweeps"
+    ] == [var.error_topic_arn]
+    error_message = "Lambda publishes in the function's name."
   }
 }
 
