@@ -77,7 +77,13 @@ func TestSeed(t *testing.T) {
 		if attempts++; attempts == 1 {
 			return nil, errors.New("the database is still being made")
 		}
-		return pgx.Connect(ctx, server.URLFor("master", "master", "example"))
+		config, err := pgx.ParseConfig(server.URLFor("master", "master", "example"))
+		if err != nil {
+			return nil, err
+		}
+		// As the connector of the real one pins it.
+		config.RuntimeParams["search_path"] = "pg_catalog, pg_temp"
+		return pgx.ConnectConfig(ctx, config)
 	}
 	seed := func() {
 		t.Helper()

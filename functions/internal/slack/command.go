@@ -121,7 +121,7 @@ func (h *Handler) list(ctx context.Context, c call) (*message, error) {
 	}
 	held := only(open, func(r request.Request) bool { return r.HeldAt(now) })
 	waiting := only(open, func(r request.Request) bool {
-		return r.State == request.Requested && r.Requester == person
+		return (r.State == request.Requested || r.State == request.Approved) && r.Requester == person
 	})
 	decide := only(open, func(r request.Request) bool { return waitsFor(r, person, now) })
 	slices.SortStableFunc(held, func(a, b request.Request) int {
@@ -132,11 +132,7 @@ func (h *Handler) list(ctx context.Context, c call) (*message, error) {
 		has = append(has, holding(r, person, now))
 	}
 	for _, r := range waiting[:min(mostListed, len(waiting))] {
-		waits = append(waits, line{
-			code(r.Target.RoleName), words(" in the flow %s for %s, asked ", r.Flow,
-				request.Lasting(r.Duration)),
-			moment(r.CreatedAt), words(", waits until "), moment(r.DecideBy()),
-		})
+		waits = append(waits, waitingLine(r))
 	}
 	var decides []line
 	for _, r := range decide[:min(mostListed, len(decide))] {
@@ -153,6 +149,16 @@ func (h *Handler) list(ctx context.Context, c call) (*message, error) {
 			table("What waits for you", "", decides, len(decide) > len(decides))...)
 	}
 	return m, nil
+}
+
+// waitingLine is a line of what a person waits for: an approval, or the grant after it.
+func waitingLine(r request.Request) line {
+	l := line{code(r.Target.RoleName), words(" in the flow %s for %s, asked ", r.Flow,
+		request.Lasting(r.Duration)), moment(r.CreatedAt)}
+	if r.State == request.Approved {
+		return append(l, words(", approved and not granted yet"))
+	}
+	return append(l, words(", waits until "), moment(r.DecideBy()))
 }
 
 // waitsFor tells whether a request waits for this person: for their approval, or for the review of

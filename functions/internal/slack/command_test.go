@@ -56,6 +56,12 @@ func TestListShowsWhoHasWhatAndHowLongStill(t *testing.T) {
 
 	w.clock.Advance(time.Minute)
 	assert.Contains(t, w.command(t, bobID, "list"), "admin in the flow postgres, is being taken away")
+
+	stuck := w.submit(t)
+	w.move(t, stuck.ID, request.Approved)
+	assert.Regexp(t, `What you wait for\nreadonly .*, approved and not granted yet\nreadonly|`+
+		`What you wait for\nreadonly .*\nreadonly .*, approved and not granted yet`,
+		w.command(t, aliceID, "list"))
 }
 
 func TestListOfMany(t *testing.T) {
