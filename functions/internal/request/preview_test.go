@@ -112,7 +112,9 @@ func TestPreview(t *testing.T) {
 		assert.Equal(t, request.DeniedByRule, codeOf(err))
 		_, err = d.Submit(t.Context(), dave, sub)
 		assert.Equal(t, request.NotARequester, codeOf(err))
-		_, err = d.Submit(t.Context(), alice, request.Submission{Flow: "postgres", Target: "readonly"})
+		_, err = d.Submit(t.Context(), alice, request.Submission{
+			Flow: "postgres", Target: "readonly",
+		})
 		assert.Equal(t, request.MissingReason, codeOf(err))
 		assert.Empty(t, p.asked)
 	})

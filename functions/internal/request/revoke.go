@@ -102,7 +102,8 @@ func notActive(r Request) error {
 			"Deny it to withdraw it.", r.ID)
 	case Done:
 		if r.GrantedAt.IsZero() {
-			return fail(NotActive, "The request %s was withdrawn before anything was granted.", r.ID)
+			return fail(NotActive, "The request %s was withdrawn before anything was granted.",
+				r.ID)
 		}
 		return fail(NotActive, "The access of the request %s has ended already, at %s.", r.ID,
 			stamp(r.DoneAt))
