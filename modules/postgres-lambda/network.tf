@@ -23,10 +23,15 @@ resource "aws_vpc_security_group_egress_rule" "database" {
 
 # The readers that have a port of their own.
 resource "aws_vpc_security_group_egress_rule" "readers" {
-  for_each = setsubtract([
-    for host in var.readers.hosts :
-    split(":", host)[1] if strcontains(host, ":")
-  ], [tostring(var.connection.port)])
+  # The database's port may not be known yet; where there are no hosts, none are
+  # compared with it.
+  for_each = toset([
+    for host in var.readers.hosts : split(":", host)[1]
+    if(
+      strcontains(host, ":") &&
+      !endswith(host, ":${var.connection.port}")
+    )
+  ])
 
   security_group_id = aws_security_group.this.id
   cidr_ipv4         = "0.0.0.0/0"

@@ -73,7 +73,7 @@ DROP FUNCTION IF EXISTS sym.end_sessions(text);
 DROP FUNCTION IF EXISTS sym.examine(oid, boolean);
 DROP FUNCTION IF EXISTS sym.exposed();
 DROP FUNCTION IF EXISTS sym.finish(text, bigint, bigint, boolean, boolean, bigint);
-DROP FUNCTION IF EXISTS sym.held_by_others(text, oid, oid, text);
+DROP FUNCTION IF EXISTS sym.held_by_others(text, oid, oid, text, boolean);
 DROP FUNCTION IF EXISTS sym.holding(text);
 DROP FUNCTION IF EXISTS sym.holds(oid, oid);
 DROP FUNCTION IF EXISTS sym.left_behind(oid, oid, xid8);

@@ -19,6 +19,7 @@ import (
 func restored(t *testing.T, test func(from, f *fixture)) {
 	for i, server := range servers {
 		t.Run(fmt.Sprint(server.Major), func(t *testing.T) {
+			t.Parallel()
 			other := servers[(i+1)%len(servers)]
 			if other == server {
 				second, err := pgserver.Start(t.Context(), pgserver.Config{Binaries: server.Binaries()})

@@ -73,14 +73,18 @@ type fixture struct {
 }
 
 // everywhere runs a test on each version, with a database that a superuser owns and with
-// one whose owner has CREATEROLE and no more, as on RDS.
+// one whose owner has CREATEROLE and no more, as on RDS. The versions run beside each other,
+// the databases of one server one after the other: some tests change what is the server's.
 func everywhere(t *testing.T, test func(f *fixture)) {
 	for _, server := range servers {
-		for _, owner := range []string{"superuser", "createrole"} {
-			t.Run(fmt.Sprintf("%d/%s", server.Major, owner), func(t *testing.T) {
-				test(newFixture(t, server, owner == "superuser"))
-			})
-		}
+		t.Run(fmt.Sprint(server.Major), func(t *testing.T) {
+			t.Parallel()
+			for _, owner := range []string{"superuser", "createrole"} {
+				t.Run(owner, func(t *testing.T) {
+					test(newFixture(t, server, owner == "superuser"))
+				})
+			}
+		})
 	}
 }
 

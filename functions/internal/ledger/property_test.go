@@ -40,6 +40,7 @@ func setting(t *testing.T, name string, otherwise uint64) uint64 {
 func property(t *testing.T, test func(f *fixture, random *rand.Rand)) {
 	for _, server := range servers {
 		t.Run(fmt.Sprint(server.Major), func(t *testing.T) {
+			t.Parallel()
 			seed := setting(t, "PROPERTY_SEED", rand.Uint64())
 			t.Logf("PROPERTY_SEED=%d", seed)
 			test(newFixture(t, server, false), rand.New(rand.NewPCG(seed, 0)))

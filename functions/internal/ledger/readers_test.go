@@ -35,6 +35,7 @@ type replicated struct {
 func TestReaders(t *testing.T) {
 	for _, server := range servers {
 		t.Run(fmt.Sprint(server.Major), func(t *testing.T) {
+			t.Parallel()
 			r := newReplicated(t, server.Binaries())
 			for name, test := range map[string]func(*replicated){
 				"a session on a standby ends":      sessionOnAStandbyEnds,

@@ -212,11 +212,24 @@ func TestOwnerAssignsUsersAndMayLook(t *testing.T) {
 		var rows int
 		require.NoError(f, f.owner.QueryRow(f.Context(), `SELECT count(*) FROM sym.grants`).Scan(&rows))
 		assert.Equal(f, 2, rows)
+		tag, err := f.owner.Exec(f.Context(), "UPDATE sym.grants SET expires_at = now() "+
+			"WHERE username = $1 AND revoked_at IS NULL", f.of("alice"))
+		require.NoError(f, err)
+		assert.EqualValues(f, 1, tag.RowsAffected(), "the owner may end access at once")
+		_, err = f.Sweep(f.Context())
+		require.NoError(f, err)
+		require.False(f, f.reads("alice"))
+		f.escalate("longer", "bob", "readonly")
+		if !query[bool](f, "SELECT rolsuper FROM pg_roles WHERE rolname = $1", f.ownerName) {
+			_, err = f.owner.Exec(f.Context(), "UPDATE sym.grants SET expires_at = 'infinity'")
+			require.ErrorContains(f, err, "row-level security")
+		}
+		f.deescalate("longer")
 		_, err = f.owner.Exec(f.Context(), "SELECT sym.assign_user('nobody', 'x@example.com')")
 		require.ErrorContains(f, err, `The database has no user "nobody"`)
-		tag, err := f.owner.Exec(f.Context(), "DELETE FROM sym.grants WHERE revoked_at IS NOT NULL")
+		tag, err = f.owner.Exec(f.Context(), "DELETE FROM sym.grants WHERE revoked_at IS NOT NULL")
 		require.NoError(f, err)
-		assert.EqualValues(f, 1, tag.RowsAffected(), "what is over may be deleted")
+		assert.EqualValues(f, 3, tag.RowsAffected(), "what is over may be deleted")
 	})
 }
 

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ func TestSettingsOfTheDatabaseChangeNothing(t *testing.T) {
 		"default_text_search_config = 'simple'", "temp_tablespaces = ''", "jit_above_cost = 0",
 	}
 	everywhere(t, func(f *fixture) {
+		settings := slices.Clone(settings)
 		if f.server.Major >= 17 {
 			settings = append(settings, "transaction_timeout = '1ms'", "event_triggers = off")
 		}
@@ -98,11 +100,12 @@ func TestLoginTriggerDoesNotChangeTheWork(t *testing.T) {
 func TestDatabasesOfOtherEncodings(t *testing.T) {
 	reasons := []string{"Größe – “quoted” …", "日本語で", "🙂", "plain", `C:\new – \u0041`, "é\x00"}
 	for _, server := range servers {
-		for _, encoding := range []string{"LATIN1", "EUC_JP", "SQL_ASCII", "WIN1251", "KOI8R"} {
-			t.Run(fmt.Sprintf("%d/%s", server.Major, encoding), func(t *testing.T) {
-				encoded(t, server, encoding, reasons)
-			})
-		}
+		t.Run(fmt.Sprint(server.Major), func(t *testing.T) {
+			t.Parallel()
+			for _, encoding := range []string{"LATIN1", "EUC_JP", "SQL_ASCII", "WIN1251", "KOI8R"} {
+				t.Run(encoding, func(t *testing.T) { encoded(t, server, encoding, reasons) })
+			}
+		})
 	}
 }
 

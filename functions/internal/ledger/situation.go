@@ -181,7 +181,8 @@ func (s *situation) refuseUser(request Request) error {
 	case s.Owner != nil && email.Fold(*s.Owner) != email.Fold(request.Requester):
 		return event.Refuse(event.UserTaken,
 			"The database user %q belongs to %s, so that %s cannot be given a role as that "+
-				"user. A database administrator can assign another.",
+				"user. A database administrator can assign it; the command sym assign prints the "+
+				"statement.",
 			user, *s.Owner, request.Requester)
 	}
 	return nil

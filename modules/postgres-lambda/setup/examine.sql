@@ -164,7 +164,7 @@ BEGIN
     SELECT format('sym.%s has the policy "%s", which setup.sql did not make.', relname, polname)
     FROM pg_policy p JOIN pg_class c ON c.oid = polrelid
     WHERE relnamespace = 'sym'::regnamespace AND NOT (polname = 'broker' AND polroles = ARRAY[us]
-        OR polname IN ('owner', 'owner_tidies') AND polroles = ARRAY[owner])
+        OR polname IN ('owner', 'owner_ends', 'owner_tidies') AND polroles = ARRAY[owner])
     UNION ALL
     SELECT format('sym.%s has the trigger "%s", which setup.sql did not make.', relname, tgname)
     FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid

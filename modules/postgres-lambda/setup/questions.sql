@@ -8,20 +8,23 @@ LANGUAGE sql IMMUTABLE AS $$
         THEN (extract(epoch FROM of_time) * 1000000)::bigint END
 $$;
 
--- Whether a run other than this one has the membership and has not expired.
+-- Whether a run other than this one has the membership: one that has not expired, or any
+-- that has not been ended.
 CREATE OR REPLACE FUNCTION sym.held_by_others(
-    not_run text, of_user oid, of_role oid, here text
+    not_run text, of_user oid, of_role oid, here text, expired_too boolean
 ) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN EXISTS (SELECT FROM sym.grants o
         WHERE o.user_oid = of_user AND o.role_oid = of_role AND o.origin = here
-          AND o.revoked_at IS NULL AND o.expires_at > clock_timestamp() AND o.run <> not_run)
+          AND o.revoked_at IS NULL AND o.run <> not_run
+          AND (expired_too OR o.expires_at > clock_timestamp()))
       OR EXISTS (SELECT FROM sym.grants o
         WHERE o.username = (SELECT rolname FROM pg_roles WHERE oid = of_user)
           AND o.rolename = (SELECT rolname FROM pg_roles WHERE oid = of_role)
           AND o.origin IS DISTINCT FROM here
-          AND o.revoked_at IS NULL AND o.expires_at > clock_timestamp() AND o.run <> not_run);
+          AND o.revoked_at IS NULL AND o.run <> not_run
+          AND (expired_too OR o.expires_at > clock_timestamp()));
 END
 $$;
 
@@ -149,7 +152,8 @@ BEGIN
         'user_oid', coalesce(u.oid, CASE WHEN local THEN g.user_oid END)::bigint,
         'role_oid', coalesce(r.oid, CASE WHEN local THEN g.role_oid END)::bigint,
         'others', u.oid IS NOT NULL AND r.oid IS NOT NULL
-            AND sym.held_by_others(of_run, u.oid, r.oid, here),
+            -- Of a run that was ended before, nothing is taken that another still has to end.
+            AND sym.held_by_others(of_run, u.oid, r.oid, here, g.revoked_at IS NOT NULL),
         'here', local,
         'grantors', (SELECT json_agg(pg_get_userbyid(m.grantor) ORDER BY m.grantor <> us)
             FROM pg_auth_members m WHERE m.roleid = r.oid AND m.member = u.oid

@@ -45,7 +45,10 @@ BEGIN
             governed, CASE WHEN governed IN ('users', 'allowed') THEN 'ALL' ELSE 'SELECT' END,
             current_user);
     END LOOP;
-    -- What is over and told may be deleted.
+    -- The owner may end what is active at once, and delete what is over.
+    EXECUTE format('CREATE POLICY owner_ends ON sym.grants FOR UPDATE TO %I '
+        'USING (revoked_at IS NULL) WITH CHECK (expires_at <= statement_timestamp())',
+        current_user);
     EXECUTE format('CREATE POLICY owner_tidies ON sym.grants FOR DELETE TO %I '
         'USING (revoked_at IS NOT NULL AND sessions_ended_at IS NOT NULL)', current_user);
 
