@@ -286,7 +286,7 @@ func (f *fixture) memberships() []string {
 // compares the catalogue and the ledger with the model after each of them.
 func TestRandomSchedulesAgainstAModel(t *testing.T) {
 	property(t, func(f *fixture, random *rand.Rand) {
-		steps := int(setting(f.T, "PROPERTY_STEPS", 1500))
+		steps := int(setting(f.T, "PROPERTY_STEPS", 600))
 		m := &model{runs: map[string]*modelRun{}, ours: map[pair]bool{}, hands: map[pair]bool{},
 			oneRow: f.server.Major < 16}
 		warm := f.cuttable()
@@ -480,7 +480,7 @@ func TestRandomSchedulesAgainstAModel(t *testing.T) {
 // have to agree.
 func TestRandomProcessesAtOnce(t *testing.T) {
 	property(t, func(f *fixture, random *rand.Rand) {
-		rounds := int(setting(f.T, "PROPERTY_STEPS", 1500)) / 50
+		rounds := int(setting(f.T, "PROPERTY_STEPS", 600)) / 50
 		const processes = 8
 		var all [processes]*process
 		for i := range processes {
