@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,6 +44,7 @@ func TestReaders(t *testing.T) {
 				"a standby that is gone is told":   standbyThatIsGoneIsTold,
 				"a standby without sessions is ok": standbyWithoutSessionsIsDone,
 				"a server of its own is told":      serverOfItsOwnIsTold,
+				"the ledger tries readers again":   ledgerTriesReadersAgain,
 			} {
 				t.Run(name, func(t *testing.T) {
 					again := *r
@@ -68,15 +68,13 @@ func newReplicated(t *testing.T, binaries string) *replicated {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = r.primary.Stop() })
 	r.root = r.connect(r.primary, "postgres", r.primary.Password)
-	functions, err := os.ReadFile("../../../modules/postgres-lambda/setup/readers.sql")
-	require.NoError(t, err)
 	setup, err := database.Script(postgreslambda.Setup, map[string]string{
 		"broker": "sym_broker", "roles": "reports"})
 	require.NoError(t, err)
 	for _, statement := range []string{
 		"CREATE ROLE alice LOGIN PASSWORD 'secret'", "CREATE ROLE bob LOGIN PASSWORD 'secret'",
 		"CREATE ROLE reports", "CREATE TABLE orders AS SELECT 1 AS id",
-		"GRANT SELECT ON orders TO reports", setup, string(functions),
+		"GRANT SELECT ON orders TO reports", setup,
 		"ALTER ROLE sym_broker PASSWORD 'secret'",
 	} {
 		_, err := r.root.Exec(t.Context(), statement)
@@ -133,11 +131,15 @@ func (r *replicated) replicating(standbys int) {
 // replay pauses the standby's replay, or lets it go on.
 func (r *replicated) replay(goOn bool) {
 	r.Helper()
-	statement := "SELECT pg_wal_replay_pause()"
-	if goOn {
-		statement = "SELECT pg_wal_replay_resume()"
+	const resume, pause = "SELECT pg_wal_replay_resume()", "SELECT pg_wal_replay_pause()"
+	conn := r.connect(r.standby, "postgres", r.primary.Password)
+	statement := resume
+	if !goOn {
+		statement = pause
+		// A test that fails must not leave it paused to the next.
+		r.Cleanup(func() { _, _ = conn.Exec(context.Background(), resume) })
 	}
-	_, err := r.connect(r.standby, "postgres", r.primary.Password).Exec(r.Context(), statement)
+	_, err := conn.Exec(r.Context(), statement)
 	require.NoError(r, err)
 }
 
@@ -224,17 +226,19 @@ func revokeOnItsWayIsAwaited(r *replicated) {
 	r.revoke()
 
 	// The replay goes on once the standby has been asked.
+	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
+	defer cancel()
 	resumed := make(chan error, 1)
 	go func() {
 		for asked := false; !asked; {
-			if err := there.QueryRow(context.Background(), `SELECT EXISTS (SELECT
+			if err := there.QueryRow(ctx, `SELECT EXISTS (SELECT
 				FROM pg_stat_activity WHERE usename = 'sym_broker' AND query <> '')`,
 			).Scan(&asked); err != nil {
 				resumed <- err
 				return
 			}
 		}
-		_, err := there.Exec(context.Background(), "SELECT pg_wal_replay_resume()")
+		_, err := there.Exec(ctx, "SELECT pg_wal_replay_resume()")
 		resumed <- err
 	}()
 	ended, err := r.end(r.readers(r.standby.Address()), 5*time.Second)
