@@ -111,6 +111,7 @@ func TestCopyOfTheDatabaseTakesNothing(t *testing.T) {
 			database.Literal("db_"+f.suffix))
 		exec(f, root, "CREATE DATABASE %s TEMPLATE %s OWNER %s", f.name("copy"),
 			name("db_"+f.suffix), name(f.ownerName))
+		f.Cleanup(func() { f.drop(f.of("copy")) })
 		f.root = f.dial(f.server.URLFor(f.server.Superuser, f.server.Password, "db_"+f.suffix))
 		copied := f.dial(f.server.URLFor(f.ownerName, password, f.of("copy")))
 		exec(f, copied, "CREATE ROLE %s", f.name("of the copy"))

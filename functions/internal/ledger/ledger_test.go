@@ -126,6 +126,8 @@ func newFixtureAs(
 	exec(f, root, "GRANT pg_signal_backend TO %s", name(f.ownerName))
 	exec(f, root, "CREATE DATABASE %s OWNER %s TEMPLATE template0 ENCODING %s LOCALE 'C'",
 		name(databaseName), name(f.ownerName), database.Literal(encoding))
+	// Hundreds of them would go to the disk.
+	f.Cleanup(func() { f.drop(databaseName) })
 	f.root = f.dial(server.URLFor(server.Superuser, server.Password, databaseName))
 	f.owner = f.dial(server.URLFor(f.ownerName, password, databaseName))
 
@@ -143,6 +145,18 @@ func newFixtureAs(
 
 	f.Ledger = f.ledgerOf(f.broker)
 	return f
+}
+
+// drop removes a database, whoever is in it. Its server may be stopped by now.
+func (f *fixture) drop(databaseName string) {
+	conn, err := pgx.Connect(context.Background(), f.server.URL())
+	if err != nil {
+		return
+	}
+	defer conn.Close(context.Background())
+	_, err = conn.Exec(context.Background(),
+		"DROP DATABASE IF EXISTS "+name(databaseName)+" WITH (FORCE)")
+	assert.NoError(f, err)
 }
 
 // ledgerOf is the ledger as a function that logs in as this broker has it.
