@@ -184,3 +184,13 @@ func TestRenamedRoleWhoseNameAnotherHas(t *testing.T) {
 		require.Error(f, alice.Ping(f.Context()))
 	})
 }
+
+// TestServerThatKeepsItsIdentifierToItself has a hardened server, where nobody may ask for it.
+func TestServerThatKeepsItsIdentifierToItself(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		exec(f, f.root, "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+		f.escalate("run", "alice", "readonly")
+		assert.True(f, f.deescalate("run").Changed)
+		require.False(f, f.reads("alice"))
+	})
+}

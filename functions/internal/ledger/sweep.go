@@ -16,6 +16,8 @@ import (
 const (
 	// maxSweep is how many runs one sweep ends at most; the next takes the rest.
 	maxSweep = 1000
+	// mostClearings is how often a sweep ends sessions that keep it from reading the ledger.
+	mostClearings = 5
 	// mostNamed is how many failures the error of a sweep names.
 	mostNamed = 5
 )
@@ -39,12 +41,12 @@ func (l *Ledger) Sweep(ctx context.Context) (event.Swept, error) {
 	s := sweep{Ledger: l, swept: event.Swept{Revoked: []event.Revoked{},
 		Failed: []event.Failed{}, Repaired: []event.Revoked{}, Drift: []event.Drift{}}}
 	due, err := l.due(ctx)
-	if isBusy(err) {
-		s.clearWay(ctx)
+	for try := 0; isBusy(err) && try < mostClearings && ctx.Err() == nil; try++ {
+		s.clearWay(ctx) // Whoever locks the ledger may come again.
 		due, err = l.due(ctx)
 	}
 	if err != nil {
-		return s.swept, l.explain(ctx, "", err)
+		return s.swept, s.unread(l.explain(ctx, "", err))
 	}
 	left := s.pass(ctx, due, func(int) patience { return hastily })
 	if len(left) > 0 && s.gone == nil && ctx.Err() == nil {
@@ -191,6 +193,16 @@ func (s *sweep) fail(ctx context.Context, run dueRun) {
 	s.told = append(s.told, fmt.Sprintf("The role %q of %s should have ended at %s, and that "+
 		"could not be done: %s.", run.Role, whose,
 		run.expired.Format("2006-01-02 15:04:05 UTC"), err))
+}
+
+// unread is the error of a sweep that could not read the ledger. What it did about that is
+// worth knowing, too.
+func (s *sweep) unread(err error) error {
+	if len(s.told) == 0 {
+		return err
+	}
+	return explained(err, strings.Join(s.told[:min(len(s.told), mostNamed)], " ")+
+		" Nothing could be swept: ", "")
 }
 
 // clearWay ends the sessions that lock the ledger, and says whose they were.

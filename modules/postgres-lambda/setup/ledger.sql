@@ -2,11 +2,18 @@ CREATE SCHEMA IF NOT EXISTS sym;
 COMMENT ON SCHEMA sym IS 'The ledger of roles that are handed out for a time.';
 
 -- Where a row was written: the server by its system identifier, and the database by its
--- number. Numbers of roles mean something in that server alone, see sym.resolve.
+-- number. Numbers of roles mean something in that server alone, see sym.resolve. A server that
+-- keeps its identifier to itself is 0.
 CREATE OR REPLACE FUNCTION sym.origin() RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT c.system_identifier || '/' || d.oid
-    FROM pg_control_system() c, pg_database d WHERE d.datname = current_database()
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    here text := (SELECT oid FROM pg_database WHERE datname = current_database());
+BEGIN
+    IF has_function_privilege('pg_control_system()', 'EXECUTE') THEN
+        RETURN (SELECT system_identifier || '/' || here FROM pg_control_system());
+    END IF;
+    RETURN '0/' || here;
+END
 $$;
 
 -- One row for each run, which is one request. Rows are never deleted by the function; what

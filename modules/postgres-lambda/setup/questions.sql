@@ -3,7 +3,7 @@
 -- 1970, which no setting changes the form of, and NULL where a time is none of ours, such as
 -- infinity.
 CREATE OR REPLACE FUNCTION sym.micros(of_time timestamptz) RETURNS bigint
-LANGUAGE sql IMMUTABLE AS $$
+LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN of_time BETWEEN '1970-01-01 00:00+00' AND '9999-12-31 00:00+00'
         THEN (extract(epoch FROM of_time) * 1000000)::bigint END
 $$;
