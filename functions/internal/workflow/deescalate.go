@@ -17,6 +17,7 @@ import (
 // escalate that came to no end: whatever that has granted, or will still try to, the function's
 // ledger ends it for this run.
 func (s *Steps) deescalate(ctx context.Context, id string) (Output, error) {
+	var body event.Deescalated // what the function said so far
 	for range races {
 		r, err := s.Store.Get(ctx, id)
 		if err != nil {
@@ -34,10 +35,12 @@ func (s *Steps) deescalate(ctx context.Context, id string) (Output, error) {
 			return Output{State: r.State}, nil // nothing is granted, or no more
 		}
 
-		change, err := s.takeAway(ctx, r)
+		answer, err := s.takeAway(ctx, r)
 		if err != nil {
 			return Output{}, err
 		}
+		body = together(body, answer)
+		change := s.ending(r, body)
 		err = s.Store.Apply(ctx, change)
 		if err == nil {
 			return Output{State: change.Request.State}, nil
@@ -50,24 +53,46 @@ func (s *Steps) deescalate(ctx context.Context, id string) (Output, error) {
 	return Output{}, errRaces
 }
 
-// takeAway has the function revoke the role, and prepares the end of the request.
-func (s *Steps) takeAway(ctx context.Context, r request.Request) (request.Change, error) {
+// takeAway has the function revoke the role.
+func (s *Steps) takeAway(ctx context.Context, r request.Request) (event.Deescalated, error) {
 	answer, err := s.send(ctx, r, event.Deescalate)
 	if err != nil {
-		return request.Change{}, err
+		return event.Deescalated{}, err
 	}
 	// A refusal may never change, but access that stays must never look like access that ended:
 	// the state machine goes on trying and raises the alarm.
 	if refusal := answer.Refusal(); refusal != nil {
-		return request.Change{}, &connector.PostgresFunctionError{
+		return event.Deescalated{}, &connector.PostgresFunctionError{
 			Type:    "Refused",
 			Message: fmt.Sprintf("%s (%s)", strings.Join(answer.Errors, " "), refusal.Code),
 		}
 	}
 	var body event.Deescalated
 	if err := json.Unmarshal(answer.Body, &body); err != nil || body.Run != s.run(r) {
-		return request.Change{}, notAnAnswer("what became of this run", answer)
+		return event.Deescalated{}, notAnAnswer("what became of this run", answer)
 	}
+	return body, nil
+}
+
+// together joins the answers of two tries: the second says what it did itself, and the request's
+// end has to tell of both.
+func together(first, second event.Deescalated) event.Deescalated {
+	if first.Run == "" {
+		return second
+	}
+	second.Changed = second.Changed || first.Changed
+	second.SessionsEnded += first.SessionsEnded
+	if second.User == "" {
+		second.User, second.Role = first.User, first.Role
+	}
+	if len(second.LeftBehind) == 0 {
+		second.LeftBehind, second.LeftBehindMore = first.LeftBehind, first.LeftBehindMore
+	}
+	return second
+}
+
+// ending prepares the end of a request whose role has been taken away.
+func (s *Steps) ending(r request.Request, body event.Deescalated) request.Change {
 	to, act := request.Done, s.machine(request.ActionEnd, request.RuleRevoked, describeEnd(r, body))
 	if r.State == request.Approved {
 		to, act = request.Failed, s.machine(request.ActionFail, request.RuleWorkflowFailure,
@@ -75,14 +100,18 @@ func (s *Steps) takeAway(ctx context.Context, r request.Request) (request.Change
 				"back."+describeLeft(body))
 	}
 	change := r.Change(to, act)
-	if r.GrantedAt.IsZero() && body.Changed {
-		// The role was held. Since when nobody has told: it was not before the approval.
+	if r.GrantedAt.IsZero() && wasGranted(body) {
+		// The answer to the grant was lost. The role was not held before the approval.
 		change.Request.GrantedAt, change.Request.DoneAt = approvedAt(r), change.Record.At
 		change.Request.DatabaseUser = body.User
 	}
 	keepLeft(&change.Request, body)
-	return change, nil
+	return change
 }
+
+// wasGranted tells whether the function has ever granted the run. It names the user of a run that
+// its ledger knows. An unknown run counts as changed too: it is noted as ended.
+func wasGranted(body event.Deescalated) bool { return body.User != "" }
 
 // approvedAt is when a request was approved.
 func approvedAt(r request.Request) time.Time {
@@ -105,9 +134,9 @@ func (s *Steps) timeIsUp(r request.Request) request.Act {
 func describeEnd(r request.Request, body event.Deescalated) string {
 	text := fmt.Sprintf("The role %q has been taken away.", r.Target.RoleName)
 	switch {
-	case !body.Changed && r.Withdrawn():
-		text = fmt.Sprintf("The role %q had not been granted, and a grant that comes late is "+
-			"refused.", r.Target.RoleName)
+	case r.Withdrawn() && !wasGranted(body):
+		text = fmt.Sprintf("The role %q was never granted, and a late grant will be refused.",
+			r.Target.RoleName)
 	case !body.Changed:
 		text = fmt.Sprintf("The role %q had been taken away before.", r.Target.RoleName)
 	}

@@ -36,14 +36,16 @@ func TestWithdrawn(t *testing.T) {
 		assert.Equal(t, onward, out)
 		assert.Empty(t, m.function.sent, "nothing is granted any more")
 		m.function.answer = func(e event.Event) (event.Answer, error) {
-			return event.Succeed(event.Deescalated{Run: e.Run.SRN})
+			// So does the ledger answer for a run that it does not know: it is noted as ended.
+			return event.Succeed(event.Deescalated{Run: e.Run.SRN, Changed: true})
 		}
 		m.end(t)
 		assert.Equal(t, []string{"deescalate"}, m.function.kinds())
 		r := m.get(t)
 		assert.Zero(t, r.GrantedAt)
 		assert.False(t, r.HeldAt(m.clock.Now()))
-		assert.Contains(t, m.lastRecord(t).Reason, "had not been granted")
+		assert.Contains(t, m.lastRecord(t).Reason, "was never granted")
+		assert.True(t, r.Withdrawn())
 		assert.Equal(t, "revoke", m.function.sent[0].Event.Fields.DeescalateType)
 	})
 	t.Run("while it is granted, is taken back and written down", func(t *testing.T) {
@@ -85,6 +87,41 @@ func TestWithdrawn(t *testing.T) {
 		r := m.get(t)
 		assert.True(t, r.HeldAt(approved), "the role was held, for all that is known")
 		assert.False(t, r.HeldAt(m.clock.Now()))
+	})
+	t.Run("whose end was answered twice, is not called never granted", func(t *testing.T) {
+		m := newMachine(t, request.Approved)
+		approved := m.get(t).UpdatedAt
+		m.clock.Advance(time.Minute)
+		_, err := m.service.Revoke(t.Context(), alice, m.id, "")
+		require.NoError(t, err)
+		m.function.answer = func(e event.Event) (event.Answer, error) {
+			return event.Succeed(event.Deescalated{Run: e.Run.SRN, User: "alice", Role: "readonly"})
+		}
+		_, err = m.run(t, "deescalate")
+		require.NoError(t, err)
+		assert.Contains(t, m.lastRecord(t).Reason, "had been taken away before")
+		assert.True(t, m.get(t).HeldAt(approved))
+	})
+	t.Run("while it is taken back, keeps what was found then", func(t *testing.T) {
+		m := newMachine(t, request.Approved)
+		tries := 0
+		m.function.answer = func(e event.Event) (event.Answer, error) {
+			body := event.Deescalated{Run: e.Run.SRN, User: "alice", Role: "readonly"}
+			if tries++; tries == 1 {
+				body.Changed, body.SessionsEnded = true, 2
+				body.LeftBehind = []event.LeftBehind{{Kind: "owned", What: "table public.mine"}}
+				_, err := m.service.Revoke(t.Context(), alice, m.id, "")
+				require.NoError(t, err)
+			}
+			return event.Succeed(body)
+		}
+		out, err := m.run(t, "deescalate")
+		require.NoError(t, err)
+		assert.Equal(t, workflow.Output{State: request.Done}, out)
+		assert.Equal(t, 2, tries)
+		assert.Equal(t, `The role "readonly" has been taken away. 2 open sessions were ended. Left `+
+			`behind: table public.mine.`, m.lastRecord(t).Reason)
+		assert.Len(t, m.get(t).LeftBehind, 1)
 	})
 	t.Run("before the workflow has asked for a decision, is heard of there", func(t *testing.T) {
 		m := newMachine(t, request.Approved)
