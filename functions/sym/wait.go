@@ -130,7 +130,10 @@ func (w *waiting) over() (bool, error) {
 	switch {
 	case r.State == w.until:
 		return true, nil
-	case r.Withdrawn() && (r.State == client.Done || w.until == client.Active):
+	case r.Withdrawn() && r.State == client.Revoking && w.until == client.Active:
+		return true, outcome{exitNoAccess, fmt.Sprintf("the request %s was withdrawn: there is no "+
+			"access to wait for", r.ID)}
+	case r.Withdrawn() && r.State == client.Done:
 		return true, outcome{exitNoAccess, fmt.Sprintf("the request %s was withdrawn before anything "+
 			"was granted", r.ID)}
 	case r.State == client.Done || r.State == client.Revoking && w.until == client.Active:

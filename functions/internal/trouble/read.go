@@ -3,6 +3,7 @@ package trouble
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -20,8 +21,14 @@ func read(m events.SNSEntity) (t request.Trouble, same string) {
 	}
 	var failed failedCall
 	if json.Unmarshal([]byte(m.Message), &failed) == nil && failed.RequestContext.FunctionARN != "" {
-		return failed.trouble(), strings.Join([]string{"call", failed.RequestContext.FunctionARN,
-			failed.what(), failed.RequestContext.Condition, failed.ResponsePayload.Type}, "\n")
+		same := []string{"call", failed.RequestContext.FunctionARN, failed.what(),
+			failed.RequestContext.Condition, failed.ResponsePayload.Type}
+		if failed.ResponsePayload.Type == sweepIncomplete {
+			// It names people: that of the next person is another message. Times, counts and
+			// numbers of processes change with every sweep.
+			same = append(same, numbers.ReplaceAllString(failed.ResponsePayload.Message, "#"))
+		}
+		return failed.trouble(), strings.Join(same, "\n")
 	}
 	what := m.Message
 	if m.Subject != "" && strings.HasPrefix(strings.TrimSpace(m.Message), "{") {
@@ -29,6 +36,12 @@ func read(m events.SNSEntity) (t request.Trouble, same string) {
 	}
 	return request.Trouble{What: what}, "text\n" + m.Subject + "\n" + m.Message
 }
+
+// sweepIncomplete is the error of a sweep that ran to its end and could not end everything. Its
+// message says who has what, why, and what to do.
+const sweepIncomplete = "SweepIncomplete"
+
+var numbers = regexp.MustCompile(`\b[0-9]+\b`)
 
 // alarm is what CloudWatch publishes when an alarm changes its state.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
@@ -96,7 +109,11 @@ func (f failedCall) trouble() request.Trouble {
 	if f.Timestamp != "" {
 		t.What = fmt.Sprintf("%s failed in the function %s at %s: %s", f.what(), name, f.Timestamp, why)
 	}
-	if f.RequestPayload.Type == "sweep" {
+	switch {
+	case f.ResponsePayload.Type == sweepIncomplete:
+		t.Do = "Do what the message says. The sweep tries again by itself, and whatever it could " +
+			"end has ended."
+	case f.RequestPayload.Type == "sweep":
 		t.Do = "See to it that the database and the function can be reached. The sweep comes again by " +
 			"itself, and until it works the workflows alone take access away."
 	}

@@ -122,6 +122,21 @@ func TestRelayPassesOver(t *testing.T) {
 			"StateChangeTime":"2"}`, "{}"))
 		assert.Len(t, channel.posted, 4, "an alarm that comes again is news")
 	})
+	t.Run("what a sweep says of the same people", func(t *testing.T) {
+		r, channel, _, _ := newRelay()
+		incomplete := func(said string) events.SNSEvent {
+			return message(t, topicARN, "", `{"requestContext":{"functionArn":"arn:aws:lambda:us-east-`+
+				`1:1:function:sym-main"},"requestPayload":{"type":"sweep"},"responsePayload":{"errorType":`+
+				`"SweepIncomplete","errorMessage":"`+said+`"}}`, "{}")
+		}
+		r.Handle(t.Context(), incomplete("Role of alice: process 4711 has the lock. (1 of 1)"))
+		r.Handle(t.Context(), incomplete("Role of alice: process 815 has the lock. (1 of 3)"))
+		require.Len(t, channel.posted, 1)
+		assert.Equal(t, "Do what the message says. The sweep tries again by itself, and whatever it "+
+			"could end has ended.", channel.posted[0].Do)
+		r.Handle(t.Context(), incomplete("Role of alice2: process 815 has the lock. (1 of 1)"))
+		assert.Len(t, channel.posted, 2, "another person's access")
+	})
 	t.Run("anything where there is no channel", func(t *testing.T) {
 		r, _, _, log := newRelay()
 		r.Poster = nil
