@@ -12,33 +12,44 @@ import (
 )
 
 const (
-	// lateAfter is how long after its end access may be there before a human hears of it: the
-	// interval in which the sweep and the reconciliation come by. So whoever has to know does
-	// within one more interval.
+	// lateAfter is how long access may outlast its end before people are told: the interval of the
+	// sweep and of the reconciliation. They are told within one more interval.
 	lateAfter = time.Minute
 
-	// slowAfter is how long an approved request may wait for its grant before a human hears of it.
+	// slowAfter is how long an approved request may wait for its grant before people are told.
 	slowAfter = 5 * time.Minute
 
-	// againEvery is how often a human hears of the same again, as long as it lasts.
+	// againEvery is how often people are told again while it lasts.
 	againEvery = time.Hour
 
-	// mostWatched is how many open requests are looked at, those first whose time is over.
+	// mostWatched is how many open requests are looked at, those with the earliest deadline first.
 	mostWatched = 1000
 
-	// mostListed is how many requests one message lists.
-	mostListed = 20
+	// mostLines is how many bytes of a message list requests: Slack cuts a message at 3,000
+	// characters. What does not fit goes into another message.
+	mostLines = 1800
+
+	// mostMessages is how many messages of a kind one run sends: Slack takes one a second. The
+	// next run tells of the others.
+	mostMessages = 3
+
+	// mostReasons is how many different reasons one message gives.
+	mostReasons = 3
 )
 
-// delay is a request that a human has to hear of.
+// delay is a request that people have to be told of.
 type delay struct {
 	request request.Request
-	note    string // under which it is noted that they have
-	text    string
+	note    string // the note that they have been told
+	text    string // a sentence, for a message about this request alone
+	line    string // the same in a few words, for a list
+	when    string // of the last try; empty where none has failed
+	why     string // a sentence
 }
 
-// tellLate tells humans of access that is past its end, and of approved requests that cannot be
-// granted: who, what, since when, why not, and what to do. Each is told once, and again every hour.
+// tellLate tells people of access that is past its end, and of approved requests that could not be
+// granted: who, what, since when, why not, and what to do. They are told once, and again every
+// hour.
 func (s *Steps) tellLate(ctx context.Context) error {
 	open, err := s.Store.Open(ctx, mostWatched)
 	if err != nil {
@@ -47,6 +58,10 @@ func (s *Steps) tellLate(ctx context.Context) error {
 	var late, slow []delay
 	var errs []error
 	for _, r := range open {
+		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < longestEnd+mostMessages*time.Second {
+			s.Log.WarnContext(ctx, "late requests left for the next run to tell")
+			break // ending them comes first
+		}
 		if kind, _ := s.delayed(r); kind == "" {
 			continue
 		}
@@ -60,14 +75,13 @@ func (s *Steps) tellLate(ctx context.Context) error {
 			slow = append(slow, d)
 		}
 	}
-	return errors.Join(append(errs, s.tellAll(ctx, late, "The time of %d grants is over, and the "+
-		"Runtime could not make sure that they have ended:", "The workflow and the database's "+
-		"sweep go on trying. See to it that the database and the Postgres function can be "+
-		"reached: docs/operations.md says how, and how to end access by hand."),
-		s.tellAll(ctx, slow, "%d approved requests could not be granted yet:", "See to it that the "+
-			"database and the Postgres function can be reached. Whoever does not need the access "+
-			"any more, or should not have it, can have it withdrawn: the requester and every "+
-			"approver may revoke the request."))...)
+	return errors.Join(append(errs, s.tellAll(ctx, late, "%d requests are past their end, and the "+
+		"Runtime could not make sure that the access is gone", "The workflow and the database's "+
+		"sweep keep trying. Make sure that the database and the Postgres function can be "+
+		"reached; docs/operations.md says how, and how to end access by hand."),
+		s.tellAll(ctx, slow, "%d approved requests could not be granted", "Make sure that the "+
+			"database and the Postgres function can be reached. The requester and every approver "+
+			"can withdraw a request by revoking it."))...)
 }
 
 // delayed tells whether a request is late to end or slow to be granted, and since when.
@@ -101,86 +115,130 @@ func (s *Steps) delay(ctx context.Context, id string) (delay, string, error) {
 	}
 	failure, err := s.Store.LastFailure(ctx, id)
 	if err != nil {
-		// The reason is worth less than that somebody hears of it.
-		s.Log.ErrorContext(ctx, "why a request is late is not known", "request_id", id,
+		// Telling somebody matters more than the reason.
+		s.Log.ErrorContext(ctx, "the reason for a delay could not be read", "request_id", id,
 			"error", err.Error())
 	}
-	d.text = s.describeDelay(r, kind, since) + " " + why(failure, since)
+	if failure.At.Before(since.Add(-margin)) {
+		failure = request.Failure{} // a failure from before the delay explains nothing
+	}
+	s.describeDelay(&d, kind, since, failure)
 	return d, kind, nil
 }
 
-func (s *Steps) describeDelay(r request.Request, kind string, since time.Time) string {
+func (s *Steps) describeDelay(d *delay, kind string, since time.Time, f request.Failure) {
+	r := d.request
 	role := fmt.Sprintf("the role %q (target %s, flow %s)", r.Target.RoleName, r.Target.Name, r.Flow)
 	when := fmt.Sprintf("at %s, %s ago,", stamp(since), request.Lasting(s.now().Sub(since)))
+	asked := fmt.Sprintf("The request %s of %s for %s", r.ID, r.Requester, role)
+	user, state := "", ""
+	if r.DatabaseUser != "" {
+		user = fmt.Sprintf(" as the database user %q", r.DatabaseUser)
+	}
 	switch {
+	case kind == "slow" && f.Step == "deescalate":
+		state = ", given up"
+		d.text = fmt.Sprintf("%s was approved %s and could not be granted. The workflow has given up, "+
+			"and keeps trying to make sure that nothing stays granted.", asked, when)
 	case kind == "slow":
-		return fmt.Sprintf("The request %s of %s for %s was approved %s and could not be granted yet.",
-			r.ID, r.Requester, role, when)
+		d.text = fmt.Sprintf("%s was approved %s and could not be granted yet.", asked, when)
 	case r.Withdrawn():
-		return fmt.Sprintf("The request %s of %s for %s was withdrawn by %s %s and the Runtime could "+
-			"not make sure that nothing is granted.", r.ID, r.Requester, role, r.Revocation.By, when)
-	case r.DatabaseUser == "":
-		return fmt.Sprintf("%s got %s by the request %s. It should have been taken away %s and that "+
-			"could not be done.", r.Requester, role, r.ID, when)
+		state = ", withdrawn"
+		d.text = fmt.Sprintf("%s was withdrawn by %s %s and the Runtime could not make sure that "+
+			"nothing is granted.", asked, r.Revocation.By, when)
 	default:
-		return fmt.Sprintf("%s got %s as the database user %q by the request %s. It should have been "+
-			"taken away %s and that could not be done.", r.Requester, role, r.DatabaseUser, r.ID, when)
+		d.text = fmt.Sprintf("%s got %s%s by the request %s. It should have been taken away %s and "+
+			"that could not be done.", r.Requester, role, user, r.ID, when)
+	}
+	d.line = fmt.Sprintf("\n• %s: %q%s, since %s%s (request %s)", r.Requester, r.Target.RoleName, user,
+		stamp(since), state, r.ID)
+	d.why = "No failed try is on record: the Runtime's log and the workflow's execution show the " +
+		"progress."
+	if f.Reason != "" {
+		d.why, d.when = f.Reason, fmt.Sprintf("The last try, at %s, failed: ", stamp(f.At))
 	}
 }
 
-// why says why the last try failed. One from before the delay began is no reason.
-func why(f request.Failure, since time.Time) string {
-	if f.Reason == "" || f.At.Before(since.Add(-margin)) {
-		return "No try has failed with a reason: the Runtime's log and the workflow's execution " +
-			"say how far it has come."
-	}
-	return fmt.Sprintf("The last try, at %s, failed: %s", stamp(f.At), f.Reason)
-}
-
-// tellAll tells of one delay by itself, and of several in one message: where a database is down
-// they all come together. It is noted afterwards: twice is better than never.
+// tellAll tells of one delay by itself, and lists several in as few messages as they fit in: when
+// a database is down they come all together. The note follows the message: told twice is better
+// than never.
 func (s *Steps) tellAll(ctx context.Context, all []delay, several, do string) error {
-	if len(all) == 0 || s.Tell == nil {
+	if s.Tell == nil {
 		return nil
 	}
-	t := request.Trouble{
-		What: all[0].text, Whom: all[0].request.Requester, Do: do, RequestID: all[0].request.ID,
-	}
-	if len(all) > 1 {
-		t = request.Trouble{What: fmt.Sprintf(several, len(all)), Do: do}
-		var whom []string
-		for i, d := range all {
-			if !slices.Contains(whom, d.request.Requester) {
-				whom = append(whom, d.request.Requester)
+	total := len(all)
+	for range mostMessages {
+		if len(all) == 0 {
+			return nil
+		}
+		n, size := 0, 0
+		for n < len(all) && (n == 0 || size+len(all[n].line) <= mostLines) {
+			size += len(all[n].line)
+			n++
+		}
+		t := all[0].alone()
+		if total > 1 {
+			t = listed(all[:n], several, len(all)-n)
+		}
+		t.Do = do
+		if err := s.Tell(ctx, t); err != nil {
+			return fmt.Errorf("telling a human: %w", err)
+		}
+		var errs []error
+		for _, d := range all[:n] {
+			if _, err := s.Store.Note(ctx, d.request.ID, d.note); err != nil {
+				errs = append(errs, err)
 			}
-			if i < mostListed {
-				t.What += "\n• " + d.text
-			}
 		}
-		if more := len(all) - mostListed; more > 0 {
-			t.What += fmt.Sprintf("\n• and %d more", more)
+		if err := errors.Join(errs...); err != nil {
+			return err
 		}
-		t.Whom = strings.Join(whom, ", ")
+		all = all[n:]
 	}
-	if err := s.Tell(ctx, t); err != nil {
-		return fmt.Errorf("telling a human: %w", err)
-	}
-	var errs []error
-	for _, d := range all {
-		if _, err := s.Store.Note(ctx, d.request.ID, d.note); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
-// keepFailure keeps why a grant or its end failed, for whoever has to be told of it. What can be
-// told of a failure is no reason to fail once more.
+// alone is the message about one delay.
+func (d delay) alone() request.Trouble {
+	return request.Trouble{
+		What: d.text + " " + d.when + d.why, Whom: d.request.Requester, RequestID: d.request.ID,
+	}
+}
+
+// listed is the message about several delays, after which others follow.
+func listed(some []delay, heading string, others int) request.Trouble {
+	t := request.Trouble{What: fmt.Sprintf(heading, len(some))}
+	if others > 0 {
+		t.What += fmt.Sprintf(" (%d more in other messages)", others)
+	}
+	t.What += ":"
+	var whom, reasons []string
+	for _, d := range some {
+		if !slices.Contains(whom, d.request.Requester) {
+			whom = append(whom, d.request.Requester)
+		}
+		if !slices.Contains(reasons, d.why) {
+			reasons = append(reasons, d.why)
+		}
+		t.What += d.line
+	}
+	for _, reason := range reasons[:min(len(reasons), mostReasons)] {
+		t.What += "\nWhy: " + reason
+	}
+	if more := len(reasons) - mostReasons; more > 0 {
+		t.What += fmt.Sprintf("\nThe Runtime's log has %d other reasons.", more)
+	}
+	t.Whom = strings.Join(whom, ", ")
+	return t
+}
+
+// keepFailure keeps why a grant or its end failed, for the message that tells of it. It never fails
+// itself: the step has failed already.
 func (s *Steps) keepFailure(ctx context.Context, in Input, err error) {
 	if in.RequestID == "" || in.Step != "escalate" && in.Step != "deescalate" {
 		return
 	}
-	// The time for the step may be what has run out.
+	// The step's time may have run out.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 800*time.Millisecond)
 	defer cancel()
 	reason := []rune(cut(strings.TrimSuffix(err.Error(), ".")))
@@ -189,7 +247,7 @@ func (s *Steps) keepFailure(ctx context.Context, in Input, err error) {
 			string(reason[min(1, len(reason)):]) + ".", At: s.now(),
 	})
 	if keeping != nil {
-		s.Log.ErrorContext(ctx, "why a step failed could not be kept", "request_id", in.RequestID,
+		s.Log.ErrorContext(ctx, "the reason for a failed step could not be kept", "request_id", in.RequestID,
 			"error", keeping.Error())
 	}
 }

@@ -3,6 +3,7 @@ package workflow_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,7 +95,7 @@ func TestLateOfEveryKind(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, m.told, 1)
 		assert.Contains(t, m.told[0].What, "should have been taken away at 2026-03-03 14:00:00 UTC")
-		assert.Contains(t, m.told[0].What, "No try has failed with a reason")
+		assert.Contains(t, m.told[0].What, "No failed try is on record")
 	})
 	t.Run("reviewed meanwhile, is late all the same", func(t *testing.T) {
 		m := newMachine(t, request.Approved, request.Active, request.Revoking)
@@ -138,30 +139,52 @@ func TestLateOfEveryKind(t *testing.T) {
 		assert.Contains(t, m.told[0].What, "was approved at 2026-03-03 14:00:00 UTC, 5 minutes ago, "+
 			"and could not be granted yet. The last try")
 		assert.Contains(t, m.told[0].What, "DatabaseBusy")
-		assert.Contains(t, m.told[0].Do, "withdrawn")
+		assert.Contains(t, m.told[0].Do, "withdraw a request")
 	})
-	t.Run("several at once are one message", func(t *testing.T) {
+	t.Run("approved and given up", func(t *testing.T) {
+		m := newMachine(t, request.Approved)
+		m.start(t)
+		m.function.answer = busy
+		m.clock.Advance(5 * time.Minute)
+		_, err := m.run(t, "deescalate")
+		require.Error(t, err)
+		_, err = m.reconcile(t)
+		require.NoError(t, err)
+		require.Len(t, m.told, 1)
+		assert.Contains(t, m.told[0].What, "and could not be granted. The workflow has given up")
+	})
+	t.Run("several at once share messages, and everyone is named", func(t *testing.T) {
 		m := newMachine(t, request.Approved, request.Active)
 		m.start(t)
-		for i := range 30 {
+		for i := range 49 {
 			first := requesttest.New(m.clock.Now())
-			first.Request.Requester = fmt.Sprintf("someone%d@example.com", i%3)
+			first.Request.Requester = fmt.Sprintf("someone%d@example.com", i)
 			require.NoError(t, m.store.Create(t.Context(), first))
 			m.id = first.Request.ID
 			m.move(t, request.Approved, request.Active)
 			m.start(t)
 		}
 		m.clock.Advance(31 * time.Minute)
-		for range 2 {
-			_, err := m.reconcile(t)
-			require.NoError(t, err)
+		_, err := m.reconcile(t)
+		require.NoError(t, err)
+		require.Len(t, m.told, 3, "what Slack takes at once")
+		_, err = m.reconcile(t)
+		require.NoError(t, err)
+		all := ""
+		for _, told := range m.told {
+			assert.Less(t, len(told.What), 3000, "what Slack shows of a text")
+			assert.Contains(t, told.What, "\nWhy: No failed try is on record")
+			all += told.What + told.Whom
 		}
-		require.Len(t, m.told, 1)
-		assert.Contains(t, m.told[0].What, "The time of 31 grants is over")
-		assert.Contains(t, m.told[0].What, "and 11 more")
-		for i := range 3 {
-			assert.Contains(t, m.told[0].Whom, fmt.Sprintf("someone%d@example.com", i))
+		assert.Regexp(t, `^\d+ requests are past their end, .* \(\d+ more in other messages\):`+
+			`\n• [a-z0-9]+@example.com: "readonly".*, since 2026-03-03 14:30:00 UTC \(request `, all)
+		for i := range 49 {
+			assert.Equal(t, 2, strings.Count(all, fmt.Sprintf("someone%d@", i)), "once in each field")
 		}
+		told := len(m.told)
+		_, err = m.reconcile(t)
+		require.NoError(t, err)
+		assert.Len(t, m.told, told)
 	})
 	t.Run("that nobody could be told of comes again", func(t *testing.T) {
 		m := newMachine(t, request.Approved, request.Active)
