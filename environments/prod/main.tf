@@ -97,6 +97,7 @@ module "postgres_lambda" {
   error_topic_arn      = module.sym_runtime.error_topic_arn
   max_duration_seconds = max(1, var.pg_targets[*].max_duration...)
   name                 = "${local.name}-postgres"
+  on_end               = var.on_end
   package              = "${var.package_dir}/postgres.zip"
   readers              = local.readers
   roles                = var.pg_targets[*].role_name

@@ -169,6 +169,17 @@ variable "lambda_subnet_ids" {
   nullable    = false
 }
 
+variable "on_end" {
+  description = <<-EOT
+    What happens to what the holder of a role made or was given through it when
+    the role is taken back: `report` tells people, `revoke` also takes back what
+    is safe to take back. Nothing is ever dropped.
+  EOT
+  type        = string
+  default     = "report"
+  nullable    = false
+}
+
 variable "package_dir" {
   description = "Where `make build` put the functions."
   type        = string

@@ -151,6 +151,7 @@ resource "aws_lambda_function" "this" {
         PG_END_SESSIONS  = var.end_sessions ? "on" : "off"
         PG_HOST          = var.connection.host
         PG_MAX_DURATION  = tostring(var.max_duration_seconds)
+        PG_ON_END        = var.on_end
         PG_PORT          = tostring(var.connection.port)
         PG_ROLES         = join(",", var.roles)
         PG_SSLMODE       = var.sslmode

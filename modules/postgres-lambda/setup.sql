@@ -67,6 +67,7 @@ SELECT set_config('sym.broker', :'broker', true) AS broker,
 \ir setup/readers.sql
 \ir setup/questions.sql
 \ir setup/left_behind.sql
+\ir setup/take_back.sql
 \ir setup/rights.sql
 \ir setup/targets.sql
 COMMIT;

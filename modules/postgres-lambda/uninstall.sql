@@ -76,17 +76,19 @@ DROP FUNCTION IF EXISTS sym.finish(text, bigint, bigint, boolean, boolean, bigin
 DROP FUNCTION IF EXISTS sym.held_by_others(text, oid, oid, text, boolean);
 DROP FUNCTION IF EXISTS sym.holding(text);
 DROP FUNCTION IF EXISTS sym.holds(oid, oid);
-DROP FUNCTION IF EXISTS sym.left_behind(oid, oid, xid8);
+DROP FUNCTION IF EXISTS sym.left_behind(oid, oid, xid8, xid8);
 DROP FUNCTION IF EXISTS sym.micros(timestamptz);
 DROP FUNCTION IF EXISTS sym.note_granted(text, text, text, text, text, bigint, bigint, boolean,
     boolean);
 DROP FUNCTION IF EXISTS sym.note_revoked(text, bigint, bigint, text[]);
+DROP FUNCTION IF EXISTS sym.oldest_open(oid);
 DROP FUNCTION IF EXISTS sym.readers();
 DROP FUNCTION IF EXISTS sym.resolve(name, oid);
 DROP FUNCTION IF EXISTS sym.resolve(name, oid, text);
 DROP FUNCTION IF EXISTS sym.situation(text, text, text, boolean);
 DROP FUNCTION IF EXISTS sym.still_through(oid, oid);
-DROP FUNCTION IF EXISTS sym.take_back(oid, oid, xid8);
+DROP FUNCTION IF EXISTS sym.take_back(oid, oid, xid8, xid8);
+DROP FUNCTION IF EXISTS sym.young(xid, integer);
 DROP TABLE IF EXISTS sym.grants;
 DROP TABLE IF EXISTS sym.users;
 DROP TABLE IF EXISTS sym.locks;

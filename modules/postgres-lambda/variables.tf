@@ -124,6 +124,22 @@ variable "name" {
   }
 }
 
+variable "on_end" {
+  description = <<-EOT
+    What happens to what the holder of a role made or was given through it when
+    the role is taken back: `report` tells people, `revoke` also takes back what
+    is safe to take back. Nothing is ever dropped.
+  EOT
+  type        = string
+  default     = "report"
+  nullable    = false
+
+  validation {
+    condition     = contains(["report", "revoke"], var.on_end)
+    error_message = "The on_end is report or revoke."
+  }
+}
+
 variable "package" {
   description = "The path of postgres.zip."
   type        = string

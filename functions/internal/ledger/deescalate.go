@@ -68,6 +68,7 @@ func (l *Ledger) end(ctx context.Context, end End, wait patience) (event.Deescal
 			return event.Deescalated{}, err
 		}
 	}
+	l.lookBehind(ctx, &answer)
 	l.log.Log(ctx, level(answer.Changed || answer.SessionsEnded > 0), "revoked", "run", end.Run,
 		"user", answer.User, "role", answer.Role, "changed", answer.Changed,
 		"sessions_ended", answer.SessionsEnded,

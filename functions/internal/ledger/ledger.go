@@ -41,6 +41,8 @@ type Options struct {
 	Readers *Readers
 	// MakeUsers makes the users that the database does not know, instead of refusing them.
 	MakeUsers bool
+	// OnEnd is what happens to what a role's holder left behind when the role is taken back.
+	OnEnd OnEnd
 }
 
 // New makes a ledger that works over a session.

@@ -805,7 +805,8 @@ func TestRoundTrips(t *testing.T) {
 		}
 		assert.EqualValues(f, 2, trips(func() { f.escalate("run", "alice", "readonly") }))
 		assert.EqualValues(f, 2, trips(func() { f.escalate("run", "alice", "readonly") }))
-		assert.EqualValues(f, 2, trips(func() { f.deescalate("run") }))
+		// The third looks for what was left behind, when the role is gone.
+		assert.EqualValues(f, 3, trips(func() { f.deescalate("run") }))
 		assert.EqualValues(f, 1, f.dials.Load(), "one connection does it all")
 	})
 }

@@ -50,6 +50,9 @@ WHERE origin IS NULL AND revoked_at IS NULL
 -- The transaction of the grant: what is younger in the catalogue came while it lasted.
 ALTER TABLE sym.grants ADD COLUMN IF NOT EXISTS granted_in xid8;
 ALTER TABLE sym.grants ALTER COLUMN granted_in SET DEFAULT pg_current_xact_id();
+-- The oldest transaction that the user had open then, NULL for none. It can use the role as
+-- well, and what it writes has its number, from before the grant.
+ALTER TABLE sym.grants ADD COLUMN IF NOT EXISTS oldest_then xid8;
 
 -- These hold only what is not done, so that work does not grow with the ledger.
 CREATE INDEX IF NOT EXISTS grants_active ON sym.grants (user_oid, role_oid)

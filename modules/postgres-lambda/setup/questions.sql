@@ -110,13 +110,14 @@ BEGIN
     INSERT INTO sym.users (username, email) VALUES (of_user, by_requester) ON CONFLICT DO NOTHING;
     -- A user or role that is gone by now is NULL, which the table refuses.
     INSERT INTO sym.grants (run, username, user_oid, rolename, role_oid, requester, reason,
-        granted_at, expires_at, standing, grantor)
+        granted_at, expires_at, standing, grantor, oldest_then)
     VALUES (of_run, of_user::name, (SELECT oid FROM pg_roles WHERE rolname = of_user::name),
         of_role::name, (SELECT oid FROM pg_roles WHERE rolname = of_role::name),
         by_requester, for_reason,
         timestamptz '1970-01-01 00:00+00' + from_micros * interval '1 microsecond',
         timestamptz '1970-01-01 00:00+00' + to_micros * interval '1 microsecond', stood,
-        CASE WHEN ours THEN (SELECT oid FROM pg_roles WHERE rolname = current_user) END);
+        CASE WHEN ours THEN (SELECT oid FROM pg_roles WHERE rolname = current_user) END,
+        sym.oldest_open((SELECT oid FROM pg_roles WHERE rolname = of_user::name)));
 END
 $$;
 

@@ -53,6 +53,7 @@ run "with_a_password" {
       PG_END_SESSIONS  = "on"
       PG_HOST          = "db.example.com"
       PG_MAX_DURATION  = "86400"
+      PG_ON_END        = "report"
       PG_PORT          = "5432"
       PG_ROLES         = "readonly,readwrite"
       PG_SECRET_ARN    = output.secret_arn
@@ -288,4 +289,14 @@ run "unknown_users_is_existing_or_create" {
   }
 
   expect_failures = [var.unknown_users]
+}
+
+run "on_end_is_report_or_revoke" {
+  command = plan
+
+  variables {
+    on_end = "drop"
+  }
+
+  expect_failures = [var.on_end]
 }

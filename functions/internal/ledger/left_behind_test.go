@@ -1,0 +1,215 @@
+package ledger
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sym-postgres-quickstart/functions/internal/event"
+)
+
+// fill puts the fixture's names in the places of {these}.
+func (f *fixture) fill(text string) string {
+	// From version 16 on superusers grant roles in the name of the first.
+	granter := f.ownerName
+	if f.server.Major >= 16 && query[bool](f, "SELECT rolsuper FROM pg_roles WHERE rolname = $1",
+		f.ownerName) {
+		granter = f.server.Superuser
+	}
+	pairs := []string{"{granter}", granter, "{database}", "db_" + f.suffix,
+		"{suffix}", f.suffix, "{owner}", f.ownerName, "{role}", f.of("readwrite"), "{super}", f.server.Superuser}
+	for _, name := range []string{"alice", "bob", "reports", "others", "team", "club", "sub"} {
+		pairs = append(pairs, "{"+name+"}", f.of(name))
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+// here tells whether a server has a way.
+func (w way) here(f *fixture) bool {
+	return f.server.Major >= w.from && (w.to == 0 || f.server.Major <= w.to)
+}
+
+// listed are the rows of an answer as [way.finds] writes them.
+func listed(answer event.Deescalated) (rows []string) {
+	for _, left := range answer.LeftBehind {
+		row := left.Kind + ": " + left.What
+		if left.TakenBack {
+			row = "+" + row
+		}
+		rows = append(rows, row)
+	}
+	slices.Sort(rows)
+	return rows
+}
+
+// tries runs statements in a session of the user.
+func (f *fixture) tries(user, statements string) error {
+	f.Helper()
+	session := f.login(user)
+	defer session.Close(f.Context())
+	_, err := session.PgConn().Exec(f.Context(), f.fill(statements)).ReadAll()
+	return err
+}
+
+// leaves has alice hold readwrite and go every way.
+func (f *fixture) leaves(ways []way) {
+	f.Helper()
+	exec(f, f.root, "GRANT CREATE ON SCHEMA public TO PUBLIC")
+	exec(f, f.root, "INSERT INTO sym.allowed VALUES ('%s')", f.of("readwrite"))
+	exec(f, f.root, "GRANT CREATE ON DATABASE %s TO %s", name("db_"+f.suffix), f.name("readwrite"))
+	for _, way := range ways {
+		exec(f, f.root, "%s", f.fill(way.before))
+		if after := f.fill(way.after); after != "" {
+			f.Cleanup(func() {
+				_, err := f.root.PgConn().Exec(context.Background(), after).ReadAll()
+				assert.NoError(f, err)
+			})
+		}
+	}
+	f.escalate("run", "alice", "readwrite")
+	for _, way := range ways {
+		statements := strings.ReplaceAll(way.holds, " alice", " {alice}")
+		require.NoError(f, f.tries("alice", "SET ROLE {role}; "+statements), way.name)
+	}
+}
+
+func TestWhatHoldersLeaveBehindIsFound(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		ways := slices.DeleteFunc(slices.Clone(ways), func(w way) bool { return !w.here(f) })
+		f.leaves(ways)
+		var expected []string
+		for _, way := range ways {
+			for _, row := range way.finds {
+				expected = append(expected, f.fill(strings.TrimLeft(row, "+?")))
+			}
+		}
+		slices.Sort(expected)
+		answer := f.deescalate("run")
+		require.Empty(f, answer.NotLookedFor)
+		all, err := f.root.Query(f.Context(), `SELECT l.kind || ': ' || l.what
+			FROM sym.grants g, sym.left_behind(user_oid, role_oid, granted_in, oldest_then) l
+			WHERE run = $1`, answer.Run)
+		require.NoError(f, err)
+		found, err := pgx.CollectRows(all, pgx.RowTo[string])
+		require.NoError(f, err)
+		slices.Sort(found)
+		assert.Equal(f, expected, found)
+		require.Equal(f, max(0, len(expected)-event.MaxLeftBehind), answer.LeftBehindMore)
+	})
+}
+
+// objects counts what could have been dropped.
+const objects = `SELECT format('%s relations, %s functions, %s large objects, %s schemas, %s rows',
+	(SELECT count(*) FROM pg_class), (SELECT count(*) FROM pg_proc),
+	(SELECT count(*) FROM pg_largeobject_metadata), (SELECT count(*) FROM pg_namespace),
+	(SELECT count(*) FROM loot))`
+
+func TestWhatHoldersLeaveBehindIsTakenBack(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		ways := slices.DeleteFunc(slices.Clone(ways), func(w way) bool {
+			return w.again == "" && !strings.HasPrefix(w.finds[0], "?") || !w.here(f)
+		})
+		f.leaves(ways)
+		f.deescalate("run")
+		for _, way := range ways {
+			if way.again != "" {
+				require.NoError(f, f.again(way), way.name+": it is there")
+			}
+		}
+		before := query[string](f, objects)
+		f.Ledger = f.ledgerWith(f.broker, Options{OnEnd: TakeBack})
+
+		// The owner may take back what others gave only with their rights. What it may not is
+		// not said to be taken back.
+		superuser := query[bool](f, "SELECT rolsuper FROM pg_roles WHERE rolname = $1", f.ownerName)
+		if !superuser {
+			taken := listed(f.deescalate("run"))
+			for _, way := range ways {
+				f.isTaken(way, taken, false)
+			}
+			option := ""
+			if f.server.Major >= 16 {
+				option = " WITH INHERIT TRUE"
+			}
+			exec(f, f.root, "GRANT %s TO %s%s", f.name("readwrite"), name(f.ownerName), option)
+		}
+		answer := f.deescalate("run")
+		require.Zero(f, answer.LeftBehindMore)
+		taken := listed(answer)
+		for _, way := range ways {
+			f.isTaken(way, taken, true)
+			if strings.HasPrefix(way.finds[0], "?") {
+				found := f.fill(way.finds[0][1:])
+				require.Equal(f, superuser, slices.Contains(taken, "+"+found), way.name)
+			}
+		}
+		require.Equal(f, before, query[string](f, objects))
+		for _, row := range listed(f.deescalate("run")) {
+			require.NotRegexp(f, `^\+`, row, "nothing is left to be taken back")
+		}
+		// The role has what it had.
+		f.escalate("another", "alice", "readwrite")
+		require.NoError(f, f.tries("alice", `SET ROLE {role}; SELECT * FROM passed;
+			GRANT SELECT ON passed TO {bob}; GRANT SELECT (y) ON passing TO {bob}; SELECT * FROM loot`))
+	})
+}
+
+// again tries what a way makes possible, and changes nothing.
+func (f *fixture) again(way way) error {
+	f.Helper()
+	as := way.as
+	if as == "" {
+		as = "alice"
+	}
+	return f.tries(as, "BEGIN; "+way.again+"; ROLLBACK")
+}
+
+// isTaken checks that a way is closed if what it left is said to be taken back, and open if
+// not.
+func (f *fixture) isTaken(way way, taken []string, must bool) {
+	f.Helper()
+	if way.again == "" {
+		return
+	}
+	gone := true
+	for _, row := range way.finds {
+		if row, safe := strings.CutPrefix(row, "+"); safe && slices.Contains(taken, f.fill(row)) {
+			gone = false
+			require.False(f, must, "%s: %s is not taken back", way.name, row)
+		}
+	}
+	if gone {
+		require.ErrorContains(f, f.again(way), "permission denied", way.name)
+	} else {
+		require.NoError(f, f.again(way), way.name)
+	}
+}
+
+func TestTransactionFromBeforeTheGrantIsLookedAt(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		exec(f, f.root, "GRANT CREATE ON SCHEMA public TO PUBLIC")
+		exec(f, f.root, "CREATE TABLE early (x int); ALTER TABLE early OWNER TO %s", f.name("alice"))
+		open := f.login("alice")
+		// It is in a subtransaction, which has a number of its own.
+		exec(f, open, "BEGIN; CREATE TEMP TABLE a (x int); SAVEPOINT s; CREATE TEMP TABLE b (x int)")
+		others := f.login("bob")
+		exec(f, others, "BEGIN; CREATE TEMP TABLE a (x int)")
+		exec(f, f.root, "CREATE TABLE meanwhile (x int); ALTER TABLE meanwhile OWNER TO %s",
+			f.name("readonly"))
+		exec(f, f.root, "INSERT INTO sym.allowed VALUES ('%s')", f.of("readonly"))
+		f.escalate("run", "alice", "readonly")
+		exec(f, open, `SET LOCAL ROLE %s; CREATE FUNCTION late() RETURNS SETOF orders LANGUAGE sql
+			SECURITY DEFINER AS 'SELECT * FROM public.orders'; COMMIT`, f.name("readonly"))
+		f.Ledger = f.ledgerWith(f.broker, Options{OnEnd: TakeBack})
+		// What came before the grant cannot be told from it, and is left alone.
+		require.Equal(f, []string{
+			f.fill(`owned: function public.late() runs with the rights of "readonly_{suffix}"`),
+			f.fill(`owned: table public.meanwhile belongs to "readonly_{suffix}"`)},
+			listed(f.deescalate("run")))
+	})
+}

@@ -1,0 +1,40 @@
+-- Takes back what the holder of a role left behind, as far as that is safe, and answers all of
+-- it. Nothing is dropped. Each statement is by itself and waits for nobody; what a second look
+-- still finds was not taken back. It runs with its owner's rights, and what these do not
+-- reach stays. No statement of these evaluates an expression or calls a function of a user's.
+CREATE OR REPLACE FUNCTION sym.take_back(
+    holder oid, role oid, since xid8, oldest xid8 DEFAULT NULL
+) RETURNS TABLE (kind text, what text, undo text, taken_back boolean)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
+#variable_conflict use_column
+DECLARE
+    found    record;
+    before   jsonb[] := '{}';
+    tried    text[] := '{}';
+    still    text[];
+    -- The first half of what the caller allows, so that there is time to look again.
+    allowed  interval := nullif(current_setting('statement_timeout'), '0');
+    deadline timestamptz := clock_timestamp() + least(interval '2 seconds', allowed / 2);
+BEGIN
+    FOR found IN SELECT l.* FROM sym.left_behind(holder, role, since, oldest) l LOOP
+        before := before || to_jsonb(found);
+        IF found.safe AND found.undo IS NOT NULL AND clock_timestamp() < deadline THEN
+            BEGIN
+                EXECUTE found.undo;
+                tried := tried || found.undo;
+            EXCEPTION WHEN OTHERS THEN
+                NULL; -- It is answered as not taken back.
+            END;
+        END IF;
+    END LOOP;
+    IF tried <> '{}' THEN
+        SELECT array_agg(l.undo) INTO still
+        FROM sym.left_behind(holder, role, since, oldest) l WHERE l.undo IS NOT NULL;
+    END IF;
+    RETURN QUERY
+    SELECT b->>'kind', b->>'what', b->>'undo',
+        coalesce(b->>'undo' = ANY (tried) AND b->>'undo' <> ALL (coalesce(still, '{}')), false)
+    FROM unnest(before) WITH ORDINALITY AS b (b, n) ORDER BY n;
+END
+$$;
