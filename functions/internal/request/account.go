@@ -2,11 +2,11 @@ package request
 
 import "context"
 
-// accountKey is where a context keeps the account of whoever acts.
+// accountKey is the context key of the acting person's account.
 type accountKey struct{}
 
-// WithAccount says by which account a person acts: a user of Slack, or a principal of IAM, in a
-// form that no other account ever has. An address may change while the account stays.
+// WithAccount adds the account that a person acts with: a Slack user or an IAM principal, by an
+// identifier that is never reused. It stays the same when the person's address changes.
 func WithAccount(ctx context.Context, account string) context.Context {
 	return context.WithValue(ctx, accountKey{}, account)
 }
@@ -16,10 +16,10 @@ func accountOf(ctx context.Context) string {
 	return account
 }
 
-// Owns tells whether a request is the person's own: by their address, or by the account by which
-// it was made, see [WithAccount]. The account counts where somebody ends their own access or
-// withdraws their own request, and where the rules keep them from deciding about it themselves.
-// It never lets anybody approve.
+// Owns tells whether a request is the person's own: it was made with their address or with their
+// account, see [WithAccount]. The account lets people end their own access and withdraw their own
+// requests, and stops them from approving their own requests under another address. It never lets
+// anybody approve.
 func (r Request) Owns(ctx context.Context, person string) bool {
 	return person == r.Requester || r.Account != "" && r.Account == accountOf(ctx)
 }

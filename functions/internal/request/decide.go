@@ -16,8 +16,8 @@ func (s *Service) Approve(ctx context.Context, person, id, reason string) (Reque
 	})
 }
 
-// Deny refuses a request, or withdraws it where the person is its requester. One that is approved
-// and not granted yet is withdrawn as [Service.Revoke] does it.
+// Deny refuses a request, or withdraws it if the person is its requester. It withdraws a request that
+// is approved but not granted yet, as [Service.Revoke] does.
 func (s *Service) Deny(ctx context.Context, person, id, reason string) (Request, error) {
 	return s.decide(ctx, person, id, reason, decision{
 		action: ActionDeny, state: Denied, may: s.mayDeny,
@@ -110,7 +110,7 @@ func (s *Service) missing(ctx context.Context, f Flow, r Request, person string)
 		needed = max(1, set.Document().Approvals)
 	}
 	given := 1
-	ctx = WithAccount(ctx, "") // it is not theirs
+	ctx = WithAccount(ctx, "") // the account is this person's, not the earlier approvers'
 	for _, approval := range r.Approvals {
 		if approval.By == person {
 			continue
@@ -153,8 +153,8 @@ func (s *Service) tooLate(ctx context.Context, r Request) error {
 	return alreadyDecided(current)
 }
 
-// tellDecision tells the workflow, as long as it may be waiting to hear of the decision, or of the
-// withdrawal that has overtaken it.
+// tellDecision tells the workflow of the decision, or of a later withdrawal, while it may still be
+// waiting for it.
 func (s *Service) tellDecision(ctx context.Context, r Request, repeated bool) (Request, error) {
 	if r.State == Revoking && r.Withdrawn() {
 		return s.deliverRevocation(ctx, r)

@@ -48,8 +48,8 @@ const (
 	// NothingToReview says that the request is no break-glass that waits for its review.
 	NothingToReview Code = "nothing_to_review"
 
-	// CannotBeGranted says that the target's function would refuse the grant. The message is the
-	// function's own.
+	// CannotBeGranted says that the target's function would refuse the grant. The message comes
+	// from the function.
 	CannotBeGranted Code = "cannot_be_granted"
 
 	// WorkflowNotStarted says that a request failed at its very beginning.

@@ -2,8 +2,8 @@ package request
 
 import "strings"
 
-// Left tells what was left behind, each in a few words, up to a number of things, and how many
-// more there are.
+// Left describes up to a number of the things that were left behind, each in a few words, and
+// counts the others.
 func (r Request) Left(most int) (first []string, more int) {
 	more = r.LeftBehindMore
 	for i, item := range r.LeftBehind {
@@ -20,5 +20,5 @@ func (r Request) Left(most int) (first []string, more int) {
 	return first, more
 }
 
-// QuoteName writes the name of a role as PostgreSQL reads it, in double quotes.
+// QuoteName quotes a role's name as an SQL identifier.
 func QuoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

@@ -6,26 +6,26 @@ import (
 	"time"
 )
 
-// Preview is what a target's function foresees of a grant, before anybody decides about it.
+// Preview is what a target's function expects of a grant, before anybody decides about it.
 type Preview struct {
 	NeedsSetRole bool     // see [Request.NeedsSetRole]
 	CouldLeave   []string // see [Request.CouldLeave]
 }
 
-// Previewer asks a target's function what a grant would come to. It changes nothing.
+// Previewer asks a target's function what a grant would do. It changes nothing.
 type Previewer interface {
-	// Preview fails with [CannotBeGranted], in the function's own words, where the function would
-	// refuse the grant. Any other error says that the function could not be asked.
+	// Preview fails with [CannotBeGranted] and the function's own message if the function would
+	// refuse the grant. Any other error means that the function could not be asked.
 	Preview(context.Context, Request) (Preview, error)
 }
 
-// previewWithin is how long a request waits for the preview. Slack waits for less, and says so by
-// the context's deadline.
+// previewWithin is how long a request waits for the preview. In Slack the context's deadline is
+// shorter.
 const previewWithin = 5 * time.Second
 
-// preview asks the target's function about a request that is about to be written, so that nobody
-// has to approve what can never be granted. A function that does not answer in time, or does not
-// know the question, keeps nobody from asking.
+// preview asks the target's function about a request before it is written, so that nobody has to
+// approve a request that can never be granted. If the function does not answer in time, or does
+// not know the question, the request is made all the same.
 func (s *Service) preview(ctx context.Context, r *Request) error {
 	if s.Previewer == nil {
 		return nil

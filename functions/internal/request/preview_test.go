@@ -13,7 +13,7 @@ import (
 	"sym-postgres-quickstart/functions/internal/rules"
 )
 
-// previewer answers in place of a target's function, and keeps what it was asked.
+// previewer answers in place of a target's function and records the questions.
 type previewer struct {
 	answer  request.Preview
 	err     error
@@ -32,7 +32,7 @@ func (p *previewer) Preview(ctx context.Context, r request.Request) (request.Pre
 var refused = request.Refuse(nil, request.CannotBeGranted,
 	"The database user alice belongs to alice@old.example.com.")
 
-// TestCannotBeGranted asks for what the function would refuse, in every way in which people ask.
+// TestCannotBeGranted makes requests that the function would refuse, by every way of asking.
 func TestCannotBeGranted(t *testing.T) {
 	glass := func(d *rules.Document) {
 		d.BreakGlass = &rules.BreakGlass{People: []string{alice}}
@@ -67,7 +67,7 @@ func TestCannotBeGranted(t *testing.T) {
 	})
 }
 
-// TestPreview checks when the function is asked, and what becomes of its answers.
+// TestPreview checks when the function is asked and how its answers are used.
 func TestPreview(t *testing.T) {
 	sub := request.Submission{
 		Flow: "postgres", Target: "readonly", Reason: "Look at order 4711", Key: "once",
@@ -85,13 +85,13 @@ func TestPreview(t *testing.T) {
 		assert.Equal(t, []string{"It may create tables."}, r.CouldLeave)
 		_, err = d.Submit(t.Context(), alice, sub)
 		require.NoError(t, err)
-		require.Len(t, p.asked, 2, "a repetition has its answer already")
+		require.Len(t, p.asked, 2, "a repeated submission is not previewed again")
 		for i, asked := range p.asked {
-			assert.Equal(t, r.ID, asked.ID, "the run is the one that will be granted")
+			assert.Equal(t, r.ID, asked.ID, "the check is of the run that will be granted")
 			assert.LessOrEqual(t, p.limited[i], 5*time.Second)
 		}
 	})
-	t.Run("that cannot be had keeps nobody from asking", func(t *testing.T) {
+	t.Run("that fails lets the request be made", func(t *testing.T) {
 		d := newDesk()
 		d.Previewer = &previewer{err: errors.New("it timed out")}
 		require.NoError(t, d.Check(t.Context(), alice, sub))
@@ -99,7 +99,7 @@ func TestPreview(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, request.Requested, r.State)
 	})
-	t.Run("is not asked for where the rules say no", func(t *testing.T) {
+	t.Run("is not requested if the rules refuse", func(t *testing.T) {
 		d := newDesk(func(d *rules.Document) {
 			d.Requesters = []string{alice, mallo}
 			d.Deny = []rules.Denial{{

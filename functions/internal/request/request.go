@@ -28,8 +28,8 @@ var States = []State{Requested, Approved, Denied, Expired, Active, Failed, Revok
 
 // transitions says which state may follow which. A requested request fails where its workflow
 // could not be started; an approved one where the grant was refused or had to be given up. An
-// approved one that is withdrawn goes to Revoking at once: the grant may be under way, so the role
-// has to be taken away before the request has ended.
+// approved one that is withdrawn goes to Revoking at once: the grant may be in progress, so the
+// role has to be taken away before the request ends.
 var transitions = map[State][]State{
 	Requested: {Approved, Denied, Expired, Failed},
 	Approved:  {Active, Failed, Revoking},
@@ -82,20 +82,21 @@ type Request struct {
 	Terms      string        // the rules that applied when it was asked for, in a sentence
 	// Fingerprint is of what was asked for, where that came with an idempotency key.
 	Fingerprint string
-	// Account is the account by which the requester asked, see [WithAccount]. It stays theirs
-	// where their address changes. Empty where it is not known.
+	// Account is the account with which the requester asked, see [WithAccount]. It stays the same
+	// when their address changes. Empty if unknown.
 	Account string
 
 	// NeedsSetRole says that the role works only after SET ROLE: the database user does not
-	// inherit it. Before the grant it is what the target's function foresees.
+	// inherit it. Before the grant it is the prediction of the target's function.
 	NeedsSetRole bool
-	// CouldLeave says, in sentences, what the holder can make that stays when the role is gone.
+	// CouldLeave describes, in sentences, what the role's holder can create that outlives the
+	// grant.
 	CouldLeave []string
-	// LeftBehind is what was made or given while the role was held, and was still there when it
-	// was taken away: the first of it. LeftBehindMore counts the others.
+	// LeftBehind lists the first of the objects and privileges that were created while the role
+	// was held and remained when it was taken away. LeftBehindMore counts the others.
 	LeftBehind     []Leftover
 	LeftBehindMore int
-	NotLookedFor   string // why nobody looked for what was left behind
+	NotLookedFor   string // why no search for leftovers was made
 
 	Workflow        string // the ARN of the flow's state machine
 	LambdaConnector string // the ARN of the role that may invoke the target's function
@@ -123,7 +124,7 @@ type Request struct {
 	HoldToken       string    // answers the workflow's wait for the end
 }
 
-// Leftover is one thing that was made or given while a role was held.
+// Leftover is an object or privilege that was created while a role was held.
 type Leftover struct {
 	Kind      string // a stable name, such as "owned"
 	What      string // a few words for a database administrator
@@ -191,11 +192,11 @@ func (r Request) BackupFrom() time.Time {
 // Ended tells whether no access is left of the request, and none will come.
 func (r Request) Ended() bool { return r.State.Ended() }
 
-// Withdrawn tells whether the request was ended before it was known to be granted.
+// Withdrawn tells whether the request was ended, and no grant is known.
 func (r Request) Withdrawn() bool { return r.Revocation != nil && r.GrantedAt.IsZero() }
 
-// OverdueSince is since when the role should have been taken away; zero where it need not be yet
-// or where it has been.
+// OverdueSince is the time at which the role should have been taken away; zero if that is yet to
+// come, or done.
 func (r Request) OverdueSince(now time.Time) time.Time {
 	var since time.Time
 	switch {

@@ -10,8 +10,8 @@ import (
 // stopped the reconciliation does, within about a minute. Revoking what is being revoked
 // already tells the workflow again.
 //
-// A request that is approved and not granted yet is withdrawn by it: the workflow grants nothing
-// from then on, and takes back what it may have granted at that moment.
+// It withdraws a request that is approved but not granted yet: the workflow no longer grants it,
+// and takes back a grant that is already in progress.
 func (s *Service) Revoke(ctx context.Context, person, id, reason string) (Request, error) {
 	reason, err := checkReason(reason)
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *Service) revoke(ctx context.Context, person string, r Request, reason s
 	return Request{}, notActive(r)
 }
 
-// withdrawnBy tells whether this person has withdrawn the request after its approval.
+// withdrawnBy tells whether this person withdrew the request after its approval.
 func (r Request) withdrawnBy(person string) bool {
 	return r.Withdrawn() && r.Revocation.By == person
 }
@@ -70,8 +70,8 @@ func (r Request) withdrawnBy(person string) bool {
 func (s *Service) deliverRevocation(ctx context.Context, r Request) (Request, error) {
 	token := r.HoldToken
 	if r.Withdrawn() {
-		// The workflow may not have heard of the approval yet. If it has it grants nothing any
-		// more, and the step that holds an access sees by itself that there is none to hold.
+		// The workflow may still be waiting for the decision. If it is further on, it no longer
+		// grants the request, and the step hold sees the withdrawal by itself.
 		token = r.AskToken
 	}
 	err := s.deliver(ctx, r, token)
@@ -81,8 +81,8 @@ func (s *Service) deliverRevocation(ctx context.Context, r Request) (Request, er
 	case !errors.Is(err, ErrWorkflowEnded):
 		if r.Withdrawn() {
 			return Request{}, failBecause(err, WorkflowNotReached, "The request %s is withdrawn, "+
-				"but its workflow could not be told just now. It notices by itself with its next "+
-				"step; withdraw it again to tell it again.", r.ID)
+				"but its workflow could not be told just now. The workflow will notice at its next "+
+				"step; to tell it sooner, withdraw the request again.", r.ID)
 		}
 		return Request{}, failBecause(err, WorkflowNotReached, "The revocation of the request %s "+
 			"stands, but its workflow could not be told just now. Repeat the revocation to tell it "+

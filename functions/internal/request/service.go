@@ -111,8 +111,8 @@ type Service struct {
 	NewID     func() string
 	Log       *slog.Logger
 
-	// Previewer asks the target's function whether it would grant a request. Nil is nobody: what
-	// cannot be granted shows after the approval then.
+	// Previewer asks the target's function whether it would grant a request. If it is nil, a
+	// request that cannot be granted fails only after its approval.
 	Previewer Previewer
 
 	// Report tells a human of what needs one. Nil is nobody: it is logged then.

@@ -152,8 +152,8 @@ func (s *Service) neverStarted(ctx context.Context, r Request, cause error) erro
 		"moment; if it fails again, tell whoever maintains the flow %s.", r.ID, quote(r.Flow))
 }
 
-// assess turns a submission into a request, and asks the rules about it, and the target's
-// function; or says what is wrong with it.
+// assess turns a submission into a request and checks it with the rules and the target's function,
+// or returns a refusal.
 func (s *Service) assess(ctx context.Context, person, id string, sub Submission) (
 	Request, verdict, error,
 ) {

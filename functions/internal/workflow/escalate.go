@@ -41,7 +41,7 @@ func (s *Steps) escalate(ctx context.Context, id string) (Output, error) {
 	out, err := s.settle(ctx, r, true, func(r request.Request) request.Change {
 		act := s.machine(request.ActionGrant, request.RuleGranted, describeGrant(body))
 		if r.State == request.Revoking {
-			act.Reason += " The request was withdrawn meanwhile, so it is taken back at once."
+			act.Reason += " The request was withdrawn meanwhile, so the role is taken back at once."
 			return s.grantedNow(r.Note(act), body)
 		}
 		return s.grantedNow(r.Change(request.Active, act), body)
@@ -53,7 +53,7 @@ func (s *Steps) escalate(ctx context.Context, id string) (Output, error) {
 	return out, err
 }
 
-// grantedNow writes into a request what the function says of its grant.
+// grantedNow records in a request the grant as the function reports it.
 func (s *Steps) grantedNow(change request.Change, body event.Escalated) request.Change {
 	r := &change.Request
 	r.GrantedAt = change.Record.At
@@ -68,8 +68,8 @@ func (s *Steps) grantedNow(change request.Change, body event.Escalated) request.
 }
 
 // settle writes what escalate came to. If the request has gone on to another state meanwhile
-// then that stands; a record that changes no state, such as a review, is no reason to stop. What
-// was granted although the request was withdrawn at that moment is written down, too.
+// then that stands; a record that changes no state, such as a review, is no reason to stop. A grant
+// of a request that was withdrawn at that moment is recorded, too.
 func (s *Steps) settle(
 	ctx context.Context, r request.Request, grants bool,
 	change func(request.Request) request.Change,
@@ -104,9 +104,8 @@ func (s *Steps) granted(r request.Request) Output {
 			State: r.State, HoldSeconds: max(1, int64((left+time.Second-1)/time.Second)),
 		}
 	case request.Revoking:
-		// Somebody revoked it before the workflow came to hold it, or withdrew it before it was
-		// granted. What takes it away lies behind the state Hold, which will see it and go on at
-		// once.
+		// Somebody revoked it before the state Hold, or withdrew it before the grant. Deescalate
+		// comes after Hold, which sees that and goes on at once.
 		return Output{State: request.Active, HoldSeconds: 1}
 	default:
 		return Output{State: r.State}
@@ -116,8 +115,8 @@ func (s *Steps) granted(r request.Request) Output {
 func describeGrant(body event.Escalated) string {
 	text := fmt.Sprintf("The role %q is granted to the database user %q.", body.Role, body.User)
 	if body.NeedsSetRole {
-		text += fmt.Sprintf(" The user does not inherit it: it works once SET ROLE %s has been "+
-			"run.", request.QuoteName(body.Role))
+		text += fmt.Sprintf(" The user does not inherit it: run SET ROLE %s before using "+
+			"it.", request.QuoteName(body.Role))
 	}
 	if body.Standing {
 		text += " The user was a member before and stays one afterwards."

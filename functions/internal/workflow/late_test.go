@@ -22,8 +22,8 @@ var errBusy = &connector.PostgresFunctionError{
 
 func busy(event.Event) (event.Answer, error) { return event.Answer{}, errBusy }
 
-// TestLateIsTold checks that a human hears of access that does not end, a sweep's interval after
-// its end: who, what, since when, why not, and what to do; once, and again every hour.
+// TestLateIsTold checks that people are told of access that outlasts its end by a sweep interval:
+// who, what, since when, why not, and what to do; once, and again every hour.
 func TestLateIsTold(t *testing.T) {
 	m := newMachine(t, request.Approved)
 	m.start(t)
@@ -66,7 +66,7 @@ func TestLateIsTold(t *testing.T) {
 	assert.Len(t, m.told, 2, "it lasts")
 }
 
-// TestLateWithoutWorkflow has nobody but the reconciliation end the access, which fails too.
+// TestLateWithoutWorkflow leaves the end to the reconciliation, which fails too.
 func TestLateWithoutWorkflow(t *testing.T) {
 	m := newMachine(t, request.Approved, request.Active)
 	m.start(t)
@@ -83,7 +83,7 @@ func TestLateWithoutWorkflow(t *testing.T) {
 	assert.Contains(t, m.told[0].What, "DatabaseBusy")
 }
 
-// TestLateOfEveryKind checks the words for what is late in another way.
+// TestLateOfEveryKind checks the message for each kind of late request.
 func TestLateOfEveryKind(t *testing.T) {
 	t.Run("revoked before its time", func(t *testing.T) {
 		m := newMachine(t, request.Approved, request.Active)
@@ -186,19 +186,19 @@ func TestLateOfEveryKind(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, m.told, told)
 	})
-	t.Run("that nobody could be told of comes again", func(t *testing.T) {
+	t.Run("is told again if telling failed", func(t *testing.T) {
 		m := newMachine(t, request.Approved, request.Active)
 		m.start(t)
 		m.clock.Advance(31 * time.Minute)
 		m.deaf = errors.New("no topic, no channel")
 		_, err := m.reconcile(t)
-		require.NoError(t, err, "what cannot be told keeps nothing from ending")
+		require.NoError(t, err, "a failure to tell must not stop requests from ending")
 		m.deaf = nil
 		_, err = m.reconcile(t)
 		require.NoError(t, err)
 		assert.Len(t, m.told, 1)
 	})
-	t.Run("that has ended is told to nobody", func(t *testing.T) {
+	t.Run("ended requests are not late", func(t *testing.T) {
 		m := newMachine(t, request.Approved, request.Active, request.Revoking, request.Done)
 		m.clock.Advance(72 * time.Hour)
 		_, err := m.reconcile(t)

@@ -9,13 +9,13 @@ import (
 )
 
 const (
-	// mostLeft is how much of what was left behind is kept with a request, mostTold how much of
-	// it a record tells.
+	// mostLeft is how many leftovers are kept with a request, mostTold how many of them a record
+	// names.
 	mostLeft = 10
 	mostTold = 3
 )
 
-// keepLeft keeps with a request what the holder of its role left behind.
+// keepLeft records in a request what the holder of its role left behind.
 func keepLeft(r *request.Request, body event.Deescalated) {
 	r.LeftBehind, r.LeftBehindMore = nil, max(0, body.LeftBehindMore)
 	for i, item := range body.LeftBehind {
@@ -30,7 +30,7 @@ func keepLeft(r *request.Request, body event.Deescalated) {
 	r.NotLookedFor = cut(body.NotLookedFor)
 }
 
-// describeLeft tells the same in sentences; empty where nothing was left behind.
+// describeLeft describes the same in sentences; empty if nothing was left behind.
 func describeLeft(body event.Deescalated) string {
 	var r request.Request
 	keepLeft(&r, body)
@@ -43,7 +43,7 @@ func describeLeft(body event.Deescalated) string {
 		text += "."
 	}
 	if r.NotLookedFor != "" {
-		text += " Nobody looked for what was left behind: " + r.NotLookedFor
+		text += " It is not known whether anything was left behind: " + r.NotLookedFor
 	}
 	return text
 }

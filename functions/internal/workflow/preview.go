@@ -11,10 +11,10 @@ import (
 )
 
 // Preview implements [request.Previewer]: it asks the target's function for a check, by the same
-// chain of roles as the escalate will take.
+// chain of roles as the escalate.
 //
-// A function of another make, or one from before checks, says that it does not know them, or says
-// something else: then nothing is known of the grant, and that is no refusal.
+// A function of another vendor or of an older version does not know checks, and says so or answers
+// something else. That is an error and no refusal: the grant may well succeed.
 func (s *Steps) Preview(ctx context.Context, r request.Request) (request.Preview, error) {
 	answer, err := s.send(ctx, r, event.Check)
 	if err != nil {
@@ -29,15 +29,15 @@ func (s *Steps) Preview(ctx context.Context, r request.Request) (request.Preview
 	}
 	var body event.Checked
 	if err := json.Unmarshal(answer.Body, &body); err != nil || body.Role != r.Target.RoleName {
-		return request.Preview{}, notAnAnswer("what a grant would come to", answer)
+		return request.Preview{}, notAnAnswer("what a grant would do", answer)
 	}
 	return request.Preview{
 		NeedsSetRole: body.NeedsSetRole, CouldLeave: bounded(body.CouldLeave),
 	}, nil
 }
 
-// The bounds of what is kept with a request of the function's sentences: a request is one item of
-// the table, and people read it.
+// How much of the function's text is kept with a request: a request is one item of the table, and
+// people read it.
 const (
 	mostSentences = 10
 	mostSentence  = 300 // characters

@@ -33,11 +33,11 @@ type Reconciled struct {
 // somebody stopped it, it failed, or it never started. A workflow that runs is never
 // interfered with, however late it is: it is trying, and has raised its own alarm.
 //
-// One request's failure does not stop the others, and fails the step at its end. Humans are told
-// first of what is late: ending requests may take all the time that there is.
+// One request's failure does not stop the others, and fails the step at its end. People are told
+// of late requests first: ending requests may use up all the time.
 func (s *Steps) reconcile(ctx context.Context) (Output, error) {
 	if err := s.tellLate(ctx); err != nil {
-		s.Log.ErrorContext(ctx, "not everything that is late was told", "error", err.Error())
+		s.Log.ErrorContext(ctx, "some late requests were not reported", "error", err.Error())
 	}
 	overdue, err := s.Store.Overdue(ctx, s.now(), mostOverdue)
 	if err != nil && len(overdue) == 0 {

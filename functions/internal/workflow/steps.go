@@ -45,7 +45,7 @@ type Store interface {
 	Note(ctx context.Context, id, name string) (first bool, err error)
 	Noted(ctx context.Context, id, name string) (bool, error)
 
-	// KeepFailure keeps why a step failed, and LastFailure returns what was kept at last.
+	// KeepFailure records why a step failed, and LastFailure returns the last such record.
 	KeepFailure(ctx context.Context, id string, f request.Failure) error
 	LastFailure(ctx context.Context, id string) (request.Failure, error)
 }
@@ -82,7 +82,7 @@ type Steps struct {
 	Chain     Sender
 	Courier   Courier
 	Chat      Chat
-	// Tell tells a human, or fails where it could not.
+	// Tell tells a human, or fails if nobody could be told.
 	Tell func(context.Context, request.Trouble) error
 	Now  func() time.Time
 	Log  *slog.Logger

@@ -13,7 +13,7 @@ import (
 	"sym-postgres-quickstart/functions/internal/workflow"
 )
 
-// end goes the workflow's way from an escalate that finds a request withdrawn.
+// end runs the workflow's steps after an escalate that finds the request withdrawn.
 func (m *machine) end(t *testing.T) {
 	t.Helper()
 	_, err := m.run(t, "hold")
@@ -24,9 +24,9 @@ func (m *machine) end(t *testing.T) {
 	assert.Equal(t, workflow.Output{State: request.Done}, out)
 }
 
-// TestWithdrawn ends requests that are approved and not granted, at every moment of the grant.
+// TestWithdrawn withdraws approved requests at every moment of the grant.
 func TestWithdrawn(t *testing.T) {
-	onward := workflow.Output{State: request.Active, HoldSeconds: 1} // to where it is taken away
+	onward := workflow.Output{State: request.Active, HoldSeconds: 1} // on to Deescalate, by Hold
 	t.Run("before the grant, grants nothing and leaves a tombstone", func(t *testing.T) {
 		m := newMachine(t, request.Approved)
 		_, err := m.service.Revoke(t.Context(), alice, m.id, "")
@@ -69,7 +69,7 @@ func TestWithdrawn(t *testing.T) {
 		m.clock.Advance(time.Second)
 		m.end(t)
 		r := m.get(t)
-		assert.True(t, r.HeldAt(granted), "who had access is answered truly")
+		assert.True(t, r.HeldAt(granted), "the role was held until it was taken back")
 		assert.False(t, r.HeldAt(m.clock.Now()))
 		assert.Equal(t, "alice", r.DatabaseUser)
 		assert.Equal(t, alice, r.Revocation.By)
@@ -85,7 +85,7 @@ func TestWithdrawn(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, workflow.Output{State: request.Done}, out)
 		r := m.get(t)
-		assert.True(t, r.HeldAt(approved), "the role was held, for all that is known")
+		assert.True(t, r.HeldAt(approved), "the role may have been held since then")
 		assert.False(t, r.HeldAt(m.clock.Now()))
 	})
 	t.Run("whose end was answered twice, is not called never granted", func(t *testing.T) {
@@ -155,8 +155,8 @@ func TestWithdrawn(t *testing.T) {
 	})
 }
 
-// TestWhatIsSaid checks the records of a role that needs SET ROLE, and of what was left behind.
-func TestWhatIsSaid(t *testing.T) {
+// TestRecords checks the records of a role that needs SET ROLE, and of leftovers.
+func TestRecords(t *testing.T) {
 	m := newMachine(t, request.Approved)
 	left := []event.LeftBehind{{Kind: "owned", What: "table public.mine"},
 		{Kind: "privilege", What: "SELECT on public.orders to PUBLIC", TakenBack: true}}
@@ -179,7 +179,7 @@ func TestWhatIsSaid(t *testing.T) {
 	_, err := m.run(t, "escalate")
 	require.NoError(t, err)
 	assert.Contains(t, m.lastRecord(t).Reason,
-		`The user does not inherit it: it works once SET ROLE "read""only" has been run.`)
+		`The user does not inherit it: run SET ROLE "read""only" before using it.`)
 	assert.True(t, m.get(t).NeedsSetRole)
 	assert.Equal(t, []string{"It may create tables."}, m.get(t).CouldLeave)
 
@@ -202,6 +202,6 @@ func TestWhatIsSaid(t *testing.T) {
 	_, err = m.run(t, "deescalate")
 	require.NoError(t, err)
 	assert.Contains(t, m.lastRecord(t).Reason,
-		"Nobody looked for what was left behind: It would have taken too long.")
+		"It is not known whether anything was left behind: It would have taken too long.")
 	assert.Equal(t, "It would have taken too long.", m.get(t).NotLookedFor)
 }

@@ -205,7 +205,7 @@ func (m *Memory) KeepFailure(_ context.Context, id string, f request.Failure) er
 	return m.fail("keep failure")
 }
 
-// LastFailure is why a step failed at last; zero where none did.
+// LastFailure is the last failure of a step; zero if there was none.
 func (m *Memory) LastFailure(_ context.Context, id string) (request.Failure, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -85,7 +85,7 @@ func TestStore(t *testing.T, store Store) {
 		require.NoError(t, store.Apply(ctx, change))
 		got, err = store.Get(ctx, first.Request.ID)
 		require.NoError(t, err)
-		assert.Equal(t, change.Request, got, "also that the function foresaw something else")
+		assert.Equal(t, change.Request, got, "including what the grant corrected")
 
 		change = got.Change(request.Revoking, act(request.ActionRevoke, "bob@example.com"))
 		require.NoError(t, store.Apply(ctx, change))
