@@ -43,7 +43,7 @@ type runtime struct {
 const margin = time.Second
 
 // invoke tells the invocations apart: API Gateway's by their HTTP context, the state machine's
-// and the schedule's by their step, and the error topic's by their source.
+// and the schedule's by their step, and the error topic's by their event source.
 func (r *runtime) invoke(ctx context.Context, payload json.RawMessage) (any, error) {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) > 2*margin {
 		var cancel context.CancelFunc

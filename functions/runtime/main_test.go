@@ -163,7 +163,7 @@ func TestSettings(t *testing.T) {
 	assert.ErrorContains(t, err, "SYM_SLACK_USERS")
 }
 
-// TestErrorTopic takes the messages of the error topic, and those of no other source.
+// TestErrorTopic checks that the function accepts records from SNS and from no other source.
 func TestErrorTopic(t *testing.T) {
 	t.Setenv("AWS_REGION", "us-east-1")
 	r, err := build(t.Context(), getenv(""))

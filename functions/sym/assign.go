@@ -8,10 +8,10 @@ import (
 	"sym-postgres-quickstart/functions/internal/email"
 )
 
-// mostName is the longest name that PostgreSQL keeps, in bytes; it cuts longer ones.
+// mostName is the longest name in bytes that PostgreSQL keeps; it truncates longer ones.
 const mostName = 63
 
-// assign is the command that prints how an administrator gives a database user to another address.
+// assign prints the SQL with which an administrator assigns a database user to another address.
 // The SQL alone goes to standard output, so that it can be piped into psql.
 func (p *program) assign(_ context.Context, o *options) error {
 	user, address := o.args[0], email.Fold(o.args[1])
@@ -26,13 +26,13 @@ func (p *program) assign(_ context.Context, o *options) error {
 		literal(address)); err != nil {
 		return err
 	}
-	p.next("Nothing has been changed yet. An administrator of the database runs this with psql, as "+
-		"the owner of the schema sym. From then on the database user %s belongs to %s alone: make "+
-		"sure that it is the same person.", quoted(user), address)
+	p.next("Nothing has been changed yet. A database administrator has to run this with psql, as "+
+		"the owner of the schema sym. From then on the database user %s belongs to %s alone, so "+
+		"make sure that both are the same person.", quoted(user), address)
 	return nil
 }
 
-// literal writes a string constant of SQL, whatever standard_conforming_strings is.
+// literal quotes a string for SQL, whatever the setting standard_conforming_strings is.
 // https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-STRINGS
 func literal(text string) string {
 	quoted := "'" + strings.ReplaceAll(text, "'", "''") + "'"

@@ -101,7 +101,7 @@ func (p *program) card(r client.Request) {
 		add([]string{"Left behind", ""}[min(i, 1)], what)
 	}
 	if r.NotLookedFor != "" {
-		add("Left behind", "nobody looked for it: "+printable(r.NotLookedFor))
+		add("Left behind", "unknown: "+printable(r.NotLookedFor))
 	}
 	if r.State == client.Active {
 		add("User", printable(r.DatabaseUser))
@@ -112,15 +112,15 @@ func (p *program) card(r client.Request) {
 	p.pairs("  ", rows)
 }
 
-// setRole is the command without which a role does not work that the user does not inherit.
+// setRole is the command to run before using a role that the database user does not inherit.
 func setRole(r client.Request) string {
 	return `SET ROLE "` + strings.ReplaceAll(printable(r.Role), `"`, `""`) + `";`
 }
 
-// mostLeft is how much of what is or could be left behind a card shows.
+// mostLeft is how many leftovers, or possible leftovers, a card lists.
 const mostLeft = 5
 
-// some are the first of several lines, and how many more there are.
+// some returns the first of several lines, and a line that counts the others.
 func some(all []string, more int) []string {
 	var shown []string
 	for _, text := range all[:min(len(all), mostLeft)] {
@@ -132,7 +132,7 @@ func some(all []string, more int) []string {
 	return shown
 }
 
-// leftBehind is what was left behind when the role was taken away.
+// leftBehind lists what was left behind when the role was taken away.
 func leftBehind(r client.Request) []string {
 	var all []string
 	for _, left := range r.LeftBehind {
@@ -219,13 +219,13 @@ func (p *program) nextFor(r client.Request) {
 	case client.Active:
 		use := "use it"
 		if r.NeedsSetRole {
-			use = "use it, once you have run " + setRole(r)
+			use = "use it, after running " + setRole(r)
 		}
 		p.next("Next: %s. `sym revoke %s` ends it early, `sym extend %[2]s` asks for more.", use,
 			r.ID)
 	case client.Revoking:
 		if r.Withdrawn() {
-			p.next("Next: nothing is granted any more; whatever was granted just now is taken back. "+
+			p.next("Next: it will not be granted, and a grant in progress is taken back. "+
 				"Follow it with `sym wait %s --until done`.", r.ID)
 			break
 		}

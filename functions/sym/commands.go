@@ -10,7 +10,7 @@ type command struct {
 	name           string
 	argument       string // what its argument is called; empty where it takes none
 	second         string // what its second argument is called; empty where it takes none
-	local          bool   // asks no API, so that it has no flags
+	local          bool   // does not call the API, so it has no flags
 	about          string // one line
 	more           string // whatever else there is to say
 	unlessDuration string // what applies without --duration
@@ -24,7 +24,7 @@ const (
 	argumentTarget = "TARGET"
 )
 
-// arguments are what the command takes, by what they are called.
+// arguments are the names of the command's arguments.
 func (c command) arguments() []string {
 	var all []string
 	for _, name := range []string{c.argument, c.second} {
@@ -38,7 +38,7 @@ func (c command) arguments() []string {
 // commands are in the order in which one meets them.
 func commands() []command { return slices.Concat(askCommands(), actCommands(), lookCommands()) }
 
-// askCommands are for who wants access.
+// askCommands are for asking for access.
 func askCommands() []command {
 	return []command{
 		{
@@ -73,7 +73,7 @@ func askCommands() []command {
 	}
 }
 
-// actCommands do something to a request.
+// actCommands change a request.
 func actCommands() []command {
 	return []command{
 		{
@@ -84,14 +84,14 @@ func actCommands() []command {
 		{
 			name: "deny", argument: argumentID,
 			about: "refuse a request; or withdraw it, if it is your own",
-			more:  "One that is approved and not granted yet is withdrawn, as by sym revoke.\n",
+			more:  "A request that is approved but not granted yet is withdrawn, as with sym revoke.\n",
 			flags: func(o *options) { o.reasonFlag("`why`: the requester is told") },
 			run:   (*program).decide,
 		},
 		{
 			name: "revoke", argument: argumentID, about: "end access before its time",
-			more: "One that is approved and not granted yet is withdrawn: nothing is granted any " +
-				"more, and\nwhatever was granted at that moment is taken back.\n",
+			more: "A request that is approved but not granted yet is withdrawn: it will not be " +
+				"granted, and\na grant in progress is taken back.\n",
 			flags: func(o *options) { o.reasonFlag("`why`, if there is something to say") },
 			run:   (*program).decide,
 		},
@@ -122,8 +122,8 @@ func lookCommands() []command {
 			name: "list", about: "requests, the newest first; or who had access at a moment",
 			more: "A TIME is written as \"2026-03-03 14:00\" in your own time zone, as 14:00 for " +
 				"today, as now,\nor with a zone of its own, as 2026-03-03T14:00:00Z or " +
-				"\"2026-03-03 14:00+01:00\". In the hour\nthat a change of the clocks repeats, it " +
-				"needs one.\n",
+				"\"2026-03-03 14:00+01:00\". In the hour\nthat a change of the clocks repeats, a zone " +
+				"is required.\n",
 			flags: listFlags,
 			run:   (*program).list,
 		},
@@ -134,11 +134,11 @@ func lookCommands() []command {
 		{
 			name: "assign", argument: "USER", second: "EMAIL", local: true,
 			about: "print the SQL that gives a database user to a person's new address",
-			more: "Where somebody's address has changed, requests are refused: their database user " +
-				"belongs to the\nold one. An administrator of the database runs what this prints, as " +
-				"the owner of the schema sym:\n\n" +
+			more: "If somebody's address has changed, their requests are refused: the database user " +
+				"belongs to the\nold address. A database administrator runs the printed SQL, as the " +
+				"owner of the schema sym:\n\n" +
 				"  sym assign alice alice@new.example.com | psql \"host=… dbname=… user=…\"\n\n" +
-				"It asks neither the API nor the database itself.\n",
+				"It calls neither the API nor the database.\n",
 			run: (*program).assign,
 		},
 	}

@@ -116,13 +116,13 @@ func (p *program) parseMoment(text string) (time.Time, error) {
 		"now or 2006-01-02T15:04:05Z", quoted(text))
 }
 
-// onTheClock is the moment at which the clocks of the person's zone show a time, which is given as
-// if it were in UTC. Where the clocks are changed they may show it twice, or never: then it is not
-// for us to choose.
+// onTheClock is the moment at which the clocks of the person's time zone show a time. The time is
+// given as if it were UTC. When the clocks are changed they may show it twice, or never: the error says
+// so, since choosing one would answer another question.
 func (p *program) onTheClock(shown time.Time) (time.Time, error) {
 	const form = "2006-01-02 15:04:05"
 	var found []time.Time
-	// No zone is a day from UTC, and none is changed twice within two days.
+	// No zone is 24 hours from UTC, and none changes twice within two days.
 	for _, near := range []time.Duration{-24 * time.Hour, 24 * time.Hour} {
 		_, offset := shown.Add(near).In(p.location).Zone()
 		t := shown.Add(-time.Duration(offset) * time.Second).In(p.location)

@@ -11,7 +11,7 @@ import (
 	"sym-postgres-quickstart/functions/internal/request"
 )
 
-// TestAssign prints what an administrator runs, and nothing else, to standard output.
+// TestAssign checks that standard output has the SQL and nothing else.
 func TestAssign(t *testing.T) {
 	w := newWorld(t)
 	t.Setenv("SYM_API", "")
@@ -34,10 +34,10 @@ func TestAssign(t *testing.T) {
 		assert.Contains(t, r.err, "is not the name of a database user")
 		assert.Empty(t, r.out)
 	}
-	assert.Empty(t, w.calls, "nobody was asked")
+	assert.Empty(t, w.calls, "no call was made")
 }
 
-// previewer foresees what the test says.
+// previewer answers as the test says.
 type previewer struct {
 	foreseen request.Preview
 	err      error
@@ -47,7 +47,7 @@ func (p previewer) Preview(context.Context, request.Request) (request.Preview, e
 	return p.foreseen, p.err
 }
 
-// TestRefusedByTheDatabase ends with the code for a refusal, and in the function's words.
+// TestRefusedByTheDatabase checks the exit code and the message of a refused preview.
 func TestRefusedByTheDatabase(t *testing.T) {
 	w := newWorld(t)
 	w.api.Service.Previewer = previewer{err: request.Refuse(nil, request.CannotBeGranted,
@@ -57,7 +57,7 @@ func TestRefusedByTheDatabase(t *testing.T) {
 		"sym: There is no database user alice. (cannot_be_granted)\n"}, r)
 }
 
-// TestTheWholeTruth shows what a role needs, what it could leave behind, and what it left.
+// TestTheWholeTruth checks that a card shows SET ROLE and the possible and actual leftovers.
 func TestTheWholeTruth(t *testing.T) {
 	w := newWorld(t)
 	could := []string{"It may create tables.", "Two.", "Three.", "Four.", "Five.", "Six.", "Seven."}
@@ -73,7 +73,7 @@ func TestTheWholeTruth(t *testing.T) {
 	w.approve("bob", w.id(1))
 	w.advance(w.id(1), request.Active)
 	shown = w.sym("alice", "show", w.id(1))
-	assert.Contains(t, shown.err, `Next: use it, once you have run SET ROLE "readonly";. `)
+	assert.Contains(t, shown.err, `Next: use it, after running SET ROLE "readonly";. `)
 
 	require.Equal(t, exitOK, w.sym("alice", "revoke", w.id(1)).code)
 	r, err := w.store.Get(t.Context(), w.id(1))
@@ -89,12 +89,12 @@ func TestTheWholeTruth(t *testing.T) {
 	require.NoError(t, w.store.Apply(t.Context(), change))
 	shown = w.sym("alice", "show", w.id(1))
 	assert.Regexp(t, `Left behind +table public\.mine<U\+001B>\[2J\n +SELECT on public\.orders to `+
-		`PUBLIC \(taken back\)\n +and 3 more\n +Left behind +nobody looked for it: One did not `+
+		`PUBLIC \(taken back\)\n +and 3 more\n +Left behind +unknown: One did not `+
 		`answer\.\n`, shown.out)
 	assert.NotContains(t, shown.out, "Could leave")
 }
 
-// TestWithdrawn follows a request that is withdrawn after its approval, with either command.
+// TestWithdrawn withdraws an approved request with either command.
 func TestWithdrawn(t *testing.T) {
 	for _, command := range []string{"revoke", "deny"} {
 		w := newWorld(t)
@@ -105,7 +105,7 @@ func TestWithdrawn(t *testing.T) {
 		r = w.sym("alice", command, id)
 		require.Equal(t, exitOK, r.code, r.err)
 		assert.Contains(t, r.out, "is revoking")
-		assert.Contains(t, r.err, "nothing is granted any more")
+		assert.Contains(t, r.err, "will not be granted")
 		r = w.sym("alice", "wait", id)
 		assert.Equal(t, exitNoAccess, r.code)
 		assert.Contains(t, r.err, "was withdrawn: there is no access", "a grant may be under way")

@@ -15,7 +15,7 @@ import (
 	"sym-postgres-quickstart/functions/internal/request"
 )
 
-// Callers tells who has signed a call, and by which account.
+// Callers tells which person signed a call, and with which account.
 type Callers interface {
 	Person(context.Context, identity.Caller) (email string, err error)
 	Account(identity.Caller) string

@@ -473,8 +473,8 @@ func TestOneKeyAtOnce(t *testing.T) {
 	assert.Len(t, d.list(t, ""), 1)
 }
 
-// TestTwoDecideAtOnce has one approve and another deny: one decision wins. Where that is the
-// approval, the denial comes before the grant, and withdraws it.
+// TestTwoDecideAtOnce has one approve and another deny: one decision wins. If that is the
+// approval, the denial comes before the grant, and withdraws the request.
 func TestTwoDecideAtOnce(t *testing.T) {
 	d := newDesk(t)
 	r, _ := d.ask(t, http.StatusCreated, as("alice", "POST", "/requests", askAdmin+"}"))
@@ -512,7 +512,7 @@ func atOnce[T any](n int, do func(i int) T) []T {
 	return results
 }
 
-// previewer foresees what the test says.
+// previewer answers as the test says.
 type previewer struct {
 	foreseen request.Preview
 	err      error
@@ -522,8 +522,8 @@ func (p previewer) Preview(context.Context, request.Request) (request.Preview, e
 	return p.foreseen, p.err
 }
 
-// TestWhatTheFunctionForesees asks for what cannot be granted, and for what leaves something behind.
-func TestWhatTheFunctionForesees(t *testing.T) {
+// TestPreviews asks for a role that cannot be granted, and for one that leaves something behind.
+func TestPreviews(t *testing.T) {
 	d := newDesk(t)
 	d.Service.Previewer = previewer{err: request.Refuse(nil, request.CannotBeGranted,
 		"The database user alice belongs to alice@old.example.com.")}
@@ -556,7 +556,7 @@ func TestWhatTheFunctionForesees(t *testing.T) {
 		`"taken_back":false}],"left_behind_more":2,"not_looked_for":"It took too long."`)
 }
 
-// TestAnotherAddress has an IAM user ask whose address changes in the table of callers.
+// TestAnotherAddress has an IAM user make a request, and then changes the user's listed address.
 func TestAnotherAddress(t *testing.T) {
 	d := newDesk(t)
 	const arn = "arn:aws:iam::111122223333:user/alice"

@@ -9,7 +9,7 @@ import (
 	"sym-postgres-quickstart/functions/internal/identity"
 )
 
-// TestAccount checks by what a principal is known when its address has changed.
+// TestAccount checks the account of each kind of principal.
 func TestAccount(t *testing.T) {
 	const table = `{
 		"arn:aws:iam::111122223333:user/alice": "alice@example.com",

@@ -152,10 +152,10 @@ func (c *Callers) Person(ctx context.Context, caller Caller) (string, error) {
 	return request.Email(p.session), nil
 }
 
-// Account names the principal behind a caller by its unique id, which stays while a listed address
-// changes, and which nobody else ever gets. Where a role is listed for one person all its sessions
-// are theirs. It is empty where it cannot be told. What it says counts only for a caller whom
-// [Callers.Person] knows.
+// Account identifies the principal behind a caller by its unique id, which is never reused and
+// stays the same when a listed address changes. If a role is listed for one person, all its
+// sessions are one account. Account is empty if the principal is unknown. Use it only for a caller
+// that [Callers.Person] accepts.
 func (c *Callers) Account(caller Caller) string {
 	p, ok := parse(caller.ARN)
 	if !ok || caller.ID == "" {

@@ -16,8 +16,8 @@ func (s *Service) Approve(ctx context.Context, person, id, reason string) (Reque
 	})
 }
 
-// Deny refuses a request, or withdraws it if the person is its requester. It withdraws a request that
-// is approved but not granted yet, as [Service.Revoke] does.
+// Deny refuses a request, or withdraws it if the person is its requester. It withdraws a request
+// that is approved but not granted yet, as [Service.Revoke] does.
 func (s *Service) Deny(ctx context.Context, person, id, reason string) (Request, error) {
 	return s.decide(ctx, person, id, reason, decision{
 		action: ActionDeny, state: Denied, may: s.mayDeny,

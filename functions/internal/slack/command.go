@@ -151,12 +151,12 @@ func (h *Handler) list(ctx context.Context, c call) (*message, error) {
 	return m, nil
 }
 
-// waitingLine is a line of what a person waits for: an approval, or the grant after it.
+// waitingLine describes a request that waits for an approval, or for the grant after it.
 func waitingLine(r request.Request) line {
 	l := line{code(r.Target.RoleName), words(" in the flow %s for %s, asked ", r.Flow,
 		request.Lasting(r.Duration)), moment(r.CreatedAt)}
 	if r.State == request.Approved {
-		return append(l, words(", approved and not granted yet"))
+		return append(l, words(", approved but not granted yet"))
 	}
 	return append(l, words(", waits until "), moment(r.DecideBy()))
 }

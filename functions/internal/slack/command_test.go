@@ -59,8 +59,8 @@ func TestListShowsWhoHasWhatAndHowLongStill(t *testing.T) {
 
 	stuck := w.submit(t)
 	w.move(t, stuck.ID, request.Approved)
-	assert.Regexp(t, `What you wait for\nreadonly .*, approved and not granted yet\nreadonly|`+
-		`What you wait for\nreadonly .*\nreadonly .*, approved and not granted yet`,
+	assert.Regexp(t, `What you wait for\nreadonly .*, approved but not granted yet\nreadonly|`+
+		`What you wait for\nreadonly .*\nreadonly .*, approved but not granted yet`,
 		w.command(t, aliceID, "list"))
 }
 

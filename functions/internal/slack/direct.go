@@ -104,12 +104,12 @@ func active(r request.Request) *message {
 	}
 }
 
-// howToUse says who one is in the database, and what makes the role work.
+// howToUse names the database user and says how to use the role.
 func howToUse(r request.Request, user string) line {
 	l := line{words("In the database you are "), code(user), words(". Connect as you always do")}
 	if r.NeedsSetRole {
-		return append(l, words(", and run "), code(setRole(r)), words(" first, in every session: your "+
-			"database user does not inherit the role, so it does not work before."))
+		return append(l, words(", and run "), code(setRole(r)), words(" first in every session: your "+
+			"database user does not inherit the role."))
 	}
 	return append(l, words("; the role is there at once, also in sessions that are open."))
 }

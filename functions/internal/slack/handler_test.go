@@ -190,7 +190,7 @@ func TestAnotherWorkspace(t *testing.T) {
 	assert.Empty(t, w.later.payloads)
 	assert.Empty(t, w.api.calls)
 	told := w.api.whispered(t, bobID)
-	require.Len(t, told, 3, "nobody clicks without an answer")
+	require.Len(t, told, 3, "every click gets an answer")
 	assert.Contains(t, told[0], "This workspace is not the one that the Runtime belongs to")
 	assert.Contains(t, told[1], "Slack does not say in which workspace you did this")
 }

@@ -43,7 +43,7 @@ func (h *Handler) interactions(ctx context.Context, c call) events.APIGatewayV2H
 	return done()
 }
 
-// turnAway tells somebody that nothing was done, and why: in the modal, or where they clicked.
+// turnAway says that nothing was done, and why: in the modal, or where the person clicked.
 func (h *Handler) turnAway(
 	ctx context.Context, c call, said slackapi.InteractionCallback, err error,
 ) events.APIGatewayV2HTTPResponse {
@@ -59,7 +59,7 @@ func (h *Handler) turnAway(
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if err := h.client.respond(ctx, said.ResponseURL, say(sentence)); err != nil {
-		h.Log.ErrorContext(ctx, "nobody could be told", "call", c.id, "error", err)
+		h.Log.ErrorContext(ctx, "the person could not be told", "call", c.id, "error", err)
 	}
 	return done()
 }

@@ -116,15 +116,15 @@ func stateLine(r request.Request) line {
 	case request.Active:
 		l := line{bold("Active"), words(" until "), moment(r.ExpiresAt)}
 		if r.NeedsSetRole {
-			l = append(l, words(", once "), code(setRole(r)), words(" has been run"))
+			l = append(l, words("; run "), code(setRole(r)), words(" before using it"))
 		}
 		return l
 	case request.Failed:
 		return line{bold("Failed"), words(": %s", shorten(some(r.Failure), mostTerms))}
 	case request.Revoking:
 		if r.Withdrawn() {
-			return line{bold("Being withdrawn"), words(": the role is not granted any more, and " +
-				"taken back if it has been just now")}
+			return line{bold("Being withdrawn"), words(": the role will not be granted, and a " +
+				"grant in progress will be taken back")}
 		}
 		return line{bold("Ending"), words(": the role is being taken away")}
 	default:
@@ -193,7 +193,7 @@ func history(r request.Request) []line {
 	return all
 }
 
-// revoked is what somebody did who ended a request.
+// revoked is the verb for ending a request early.
 func revoked(r request.Request) string {
 	if r.Withdrawn() {
 		return "withdrew it"
@@ -201,16 +201,16 @@ func revoked(r request.Request) string {
 	return "revoked it"
 }
 
-// setRole is the command without which a role does not work that the database user does not
+// setRole is the command that a database user has to run before using a role that it does not
 // inherit.
 func setRole(r request.Request) string {
 	return "SET ROLE " + request.QuoteName(r.Target.RoleName) + ";"
 }
 
-// mostLeft is how much of what is or could be left behind a message tells.
+// mostLeft is how many leftovers, or possible leftovers, a message lists.
 const mostLeft = 3
 
-// couldLeave says, while a request can still be stopped, what its holder could leave behind.
+// couldLeave says what the role's holder could leave behind, as long as the request can be stopped.
 func couldLeave(r request.Request) []line {
 	if len(r.CouldLeave) == 0 || r.Ended() {
 		return nil
@@ -225,7 +225,7 @@ func couldLeave(r request.Request) []line {
 	return all
 }
 
-// leftBehind says what was left behind when the role was taken away.
+// leftBehind lists what was left behind when the role was taken away.
 func leftBehind(r request.Request) []line {
 	var all []line
 	if first, more := r.Left(mostLeft); len(first) > 0 {
@@ -239,7 +239,7 @@ func leftBehind(r request.Request) []line {
 		all = append(all, l)
 	}
 	if r.NotLookedFor != "" {
-		all = append(all, line{words("Nobody looked for what was left behind: %s",
+		all = append(all, line{words("It is not known whether anything was left behind: %s",
 			shorten(oneLine(r.NotLookedFor), mostBecause))})
 	}
 	return all
@@ -299,12 +299,12 @@ func revoke(r request.Request) slackapi.BlockElement {
 				r.Requester), 300), plain("Revoke", 30), plain("Keep it", 30)))
 }
 
-// withdraw is the button that ends a request which is approved and not granted yet.
+// withdraw is the button that ends a request that is approved but not granted yet.
 func withdraw(r request.Request) slackapi.BlockElement {
 	return button(revokeButton, r.ID, "Withdraw", slackapi.StyleDanger).WithConfirm(
 		slackapi.NewConfirmationBlockObject(plain("Withdraw the request?", 100),
-			plain(fmt.Sprintf("The role %s is not granted to %s, or taken back if it has been "+
-				"meanwhile.", r.Target.RoleName, r.Requester), 300), plain("Withdraw", 30),
+			plain(fmt.Sprintf("The role %s will not be granted to %s. If it has just been granted, it "+
+				"is taken back.", r.Target.RoleName, r.Requester), 300), plain("Withdraw", 30),
 			plain("Keep it", 30)))
 }
 

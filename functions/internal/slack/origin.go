@@ -8,10 +8,10 @@ import (
 	"sym-postgres-quickstart/functions/internal/request"
 )
 
-// origin is where somebody was when they did something in Slack, as the call says it.
+// origin is the account and the place in Slack that a call comes from.
 type origin struct {
-	team       string // the id of the workspace; none where the app is an organisation's
-	enterprise string // the id of the Enterprise organisation, if it belongs to one
+	team       string // the id of the workspace; empty if the app is installed for an organisation
+	enterprise string // the id of the Enterprise organisation, if there is one
 	user       string
 }
 
@@ -19,18 +19,17 @@ func originOf(said slackapi.InteractionCallback) origin {
 	return origin{team: said.Team.ID, enterprise: said.Enterprise.ID, user: said.User.ID}
 }
 
-// acting says by which account somebody acts, see [request.WithAccount].
+// acting adds the Slack account that somebody acts with, see [request.WithAccount].
 func acting(ctx context.Context, user string) context.Context {
 	return request.WithAccount(ctx, "slack:"+user)
 }
 
-// admit refuses what comes from elsewhere. It is the one rule for commands, clicks and modals: a
-// call from the Runtime's own workspace is heard, and so is one from another workspace of the same
-// Enterprise organisation, or from no workspace at all where the app is installed for the whole
-// organisation. There the ids of accounts are the organisation's: the call's account is the one
-// that the Runtime's own workspace knows by that id if it belongs to the same organisation. Who
-// they are, and whether they belong to the workspace, is asked of everybody in the same way then,
-// see [people.email].
+// admit refuses calls from elsewhere. One rule covers commands, clicks and modals: it accepts calls
+// from the Runtime's own workspace, from other workspaces of the same Enterprise organisation, and
+// from no workspace at all if the app is installed for the whole organisation. User ids are unique
+// in an organisation: if the account that the Runtime's workspace knows by this id belongs to the
+// call's organisation, it is the caller's account. Identity and membership are checked afterwards,
+// in the same way for everybody, see [people.email].
 func (p *people) admit(ctx context.Context, o origin) error {
 	switch {
 	case o.team == p.workspace:
@@ -60,9 +59,10 @@ func (p *people) admit(ctx context.Context, o origin) error {
 func elsewhere(o origin) error {
 	if o.team == "" {
 		return request.Refuse(nil, UnknownPerson, "Slack does not say in which workspace you did "+
-			"this, so nothing was done. Whoever maintains the Runtime has to install the app in its "+
-			"workspace, and not for a whole organisation to which your account does not belong.")
+			"this, so nothing was done. Ask the Runtime's maintainer to install the app in the "+
+			"Runtime's workspace: it is installed for an organisation that your account does not "+
+			"belong to.")
 	}
 	return request.Refuse(nil, UnknownPerson, "This workspace is not the one that the Runtime "+
-		"belongs to, so nothing was done. Try it in that one.")
+		"belongs to, so nothing was done. Try again in the Runtime's workspace.")
 }

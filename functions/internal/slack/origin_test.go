@@ -11,8 +11,8 @@ import (
 	"sym-postgres-quickstart/functions/internal/rules"
 )
 
-// TestTheOrganisation has people of one Enterprise organisation do everything that can be done in
-// Slack, from the Runtime's workspace, from a sibling, and from an app that is the organisation's.
+// TestTheOrganisation has people of an Enterprise organisation use every command, button and modal,
+// from the Runtime's workspace, from a sibling workspace, and by an app of the whole organisation.
 func TestTheOrganisation(t *testing.T) {
 	const org = "E0ORG"
 	member := func(u map[string]any) {
@@ -59,7 +59,7 @@ func TestTheOrganisation(t *testing.T) {
 			w.api.users[bobID] = account(bobID, bob, place.account)
 			return w, w.submit(t)
 		}
-		// told has nothing done, and says so to whoever did it.
+		// told checks that nothing was done, and that the person was told so.
 		told := func(t *testing.T, w *world, id string) {
 			t.Helper()
 			w.work(t)
@@ -105,7 +105,7 @@ func TestTheOrganisation(t *testing.T) {
 		})
 		t.Run("a modal submitted from "+place.name, func(t *testing.T) {
 			w, r := start(t)
-			w.api.users[bobID] = account(bobID, bob) // who opened it at home
+			w.api.users[bobID] = account(bobID, bob) // the modal was opened in the Runtime's workspace
 			w.click(t, bobID, denyButton, r.ID)
 			w.api.users[bobID] = account(bobID, bob, place.account)
 			w.clock.Advance(remember)
@@ -123,8 +123,8 @@ func TestTheOrganisation(t *testing.T) {
 	}
 }
 
-// TestTheTableFromASibling lets the table name an account of the organisation's that is not a
-// member of the workspace, and nobody who only has the same id elsewhere.
+// TestTheTableFromASibling checks that slack_users can name an account that is not a member of the
+// workspace if it belongs to the organisation, and that the same id elsewhere does not count.
 func TestTheTableFromASibling(t *testing.T) {
 	w := newWorld(t, func(_ *request.Flow, _ *rules.Document, s *Settings) {
 		s.Users = map[string]string{bobID: bob}

@@ -89,7 +89,7 @@ func (p *people) email(ctx context.Context, user string) (string, error) {
 	return email, nil
 }
 
-// info is what Slack says of an account.
+// info asks Slack about an account.
 func (p *people) info(ctx context.Context, user string) (*slackapi.User, error) {
 	var info *slackapi.User
 	err := p.client.do(ctx, "users.info", func(api *slackapi.Client) (err error) {

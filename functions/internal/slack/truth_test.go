@@ -72,7 +72,7 @@ func TestNothingWorksBeforeSetRole(t *testing.T) {
 	w.move(t, r.ID, request.Approved, request.Active)
 	w.deliver(t, r.ID)
 	assert.Contains(t, shown(t, w.message(t).Blocks),
-		`Active until 2026-03-03 14:30 UTC, once SET ROLE "readonly"; has been run`)
+		`Active until 2026-03-03 14:30 UTC; run SET ROLE "readonly"; before using it`)
 	all := w.api.told(t, aliceID)
 	last := all[len(all)-1]
 	assert.Contains(t, last, `Connect as you always do, and run SET ROLE "readonly"; first`)
@@ -93,8 +93,8 @@ func TestWhatWasLeftBehind(t *testing.T) {
 		r.LeftBehindMore, r.NotLookedFor = 2, "One database did not answer."
 	})
 	const says = "Left behind: table public.<!channel>; SELECT on public.orders to PUBLIC (taken " +
-		"back); view a; and 3 more\nNobody looked for what was left behind: One database did not " +
-		"answer."
+		"back); view a; and 3 more\nIt is not known whether anything was left behind: One " +
+		"database did not answer."
 	assert.Contains(t, shown(t, w.message(t).Blocks), says)
 	all := w.api.told(t, aliceID)
 	assert.Contains(t, all[len(all)-1], says)
@@ -113,7 +113,7 @@ func TestWithdrawingWhatIsApproved(t *testing.T) {
 			require.Equal(t, request.Revoking, w.get(t, r.ID).State)
 			w.deliver(t, r.ID)
 			text := shown(t, w.message(t).Blocks)
-			assert.Contains(t, text, "Being withdrawn: the role is not granted any more")
+			assert.Contains(t, text, "Being withdrawn: the role will not be granted")
 			assert.Contains(t, text, "@example.com withdrew it")
 			w.change(t, r.ID, request.Done, func(*request.Request) {})
 			text = shown(t, w.message(t).Blocks)

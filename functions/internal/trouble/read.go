@@ -11,9 +11,8 @@ import (
 	"sym-postgres-quickstart/functions/internal/request"
 )
 
-// read says in sentences what a message of the error topic says, and what makes two of them the
-// same.
-func read(m events.SNSEntity) (t request.Trouble, same string) {
+// read turns a message of the error topic into sentences. Messages with the same key say the same.
+func read(m events.SNSEntity) (t request.Trouble, key string) {
 	var alarm alarm
 	if json.Unmarshal([]byte(m.Message), &alarm) == nil && alarm.AlarmName != "" {
 		return alarm.trouble(), strings.Join([]string{
@@ -24,15 +23,15 @@ func read(m events.SNSEntity) (t request.Trouble, same string) {
 		same := []string{"call", failed.RequestContext.FunctionARN, failed.what(),
 			failed.RequestContext.Condition, failed.ResponsePayload.Type}
 		if failed.ResponsePayload.Type == sweepIncomplete {
-			// It names people: that of the next person is another message. Times, counts and
-			// numbers of processes change with every sweep.
+			// The message names people, and naming others makes it another message. Times, counts
+			// and process ids do not: they change with every sweep.
 			same = append(same, numbers.ReplaceAllString(failed.ResponsePayload.Message, "#"))
 		}
 		return failed.trouble(), strings.Join(same, "\n")
 	}
 	what := m.Message
 	if m.Subject != "" && strings.HasPrefix(strings.TrimSpace(m.Message), "{") {
-		what = m.Subject + ": " + m.Message // JSON that is not known here
+		what = m.Subject + ": " + m.Message // JSON of an unknown kind
 	}
 	return request.Trouble{What: what}, "text\n" + m.Subject + "\n" + m.Message
 }
@@ -43,7 +42,7 @@ const sweepIncomplete = "SweepIncomplete"
 
 var numbers = regexp.MustCompile(`\b[0-9]+\b`)
 
-// alarm is what CloudWatch publishes when an alarm changes its state.
+// alarm is the message that CloudWatch publishes when an alarm changes its state.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
 type alarm struct {
 	AlarmName, AlarmDescription, NewStateValue, NewStateReason, StateChangeTime string
@@ -57,13 +56,12 @@ func (a alarm) trouble() request.Trouble {
 	return request.Trouble{
 		What: strings.TrimSpace(fmt.Sprintf("The alarm %q is on. %s", a.AlarmName,
 			sentence(a.AlarmDescription))),
-		Do: "See in CloudWatch since when, and what the function's log says. CloudWatch's reason: " +
+		Do: "See CloudWatch for when it began, and read the function's log. CloudWatch's reason: " +
 			sentence(a.NewStateReason),
 	}
 }
 
-// failedCall is what Lambda publishes of a call that failed, to the function's destination for
-// failures.
+// failedCall is the message that Lambda publishes to a function's on-failure destination.
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 type failedCall struct {
 	Timestamp      string `json:"timestamp"`
@@ -81,7 +79,7 @@ type failedCall struct {
 	} `json:"responsePayload"`
 }
 
-// what says what was to be done.
+// what describes the failed work.
 func (f failedCall) what() string {
 	switch {
 	case f.RequestPayload.Type == "sweep":
@@ -98,13 +96,13 @@ func (f failedCall) trouble() request.Trouble {
 	if parts := strings.Split(name, ":"); len(parts) > 6 {
 		name = parts[6]
 	}
-	why := "it was not run in time (" + f.RequestContext.Condition + ")."
+	why := "it did not run in time (" + f.RequestContext.Condition + ")."
 	if f.ResponsePayload.Message != "" || f.ResponsePayload.Type != "" {
 		why = sentence(strings.TrimPrefix(f.ResponsePayload.Type+": "+f.ResponsePayload.Message, ": "))
 	}
 	t := request.Trouble{
 		What: fmt.Sprintf("%s failed in the function %s: %s", f.what(), name, why),
-		Do:   "The log of the function says more.",
+		Do:   "Read the function's log.",
 	}
 	if f.Timestamp != "" {
 		t.What = fmt.Sprintf("%s failed in the function %s at %s: %s", f.what(), name, f.Timestamp, why)
@@ -114,8 +112,8 @@ func (f failedCall) trouble() request.Trouble {
 		t.Do = "Do what the message says. The sweep tries again by itself, and whatever it could " +
 			"end has ended."
 	case f.RequestPayload.Type == "sweep":
-		t.Do = "See to it that the database and the function can be reached. The sweep comes again by " +
-			"itself, and until it works the workflows alone take access away."
+		t.Do = "Make sure that the database and the function can be reached. The sweep runs again by " +
+			"itself; until it succeeds, only the workflows take access away."
 	}
 	return t
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// Relay posts in the error channel what others publish to the error topic: the state machines,
-// CloudWatch's alarms, and Lambda where a function's calls fail.
+// Relay posts in the error channel what others publish to the error topic: messages of the state
+// machines, CloudWatch's alarms, and Lambda's reports of failed calls.
 type Relay struct {
 	Poster Poster // nil where there is no channel
 	Notes  Notes
@@ -21,17 +21,17 @@ type Relay struct {
 	Log    *slog.Logger
 }
 
-// againAfter is how often the same message is posted: a sweep that fails does so every minute.
+// againAfter is how often the same message is posted: a failing sweep sends one every minute.
 const againAfter = time.Hour
 
-// noteID is where it is noted what has been posted. No request has this id.
+// noteID is the partition for the notes of what has been posted. No request has this id.
 const noteID = "error-topic"
 
-// Handle posts the messages of an event of SNS's.
+// Handle posts the messages of an event from SNS.
 //
-// It never fails. Every failure of the function raises an alarm, whose message comes here again:
-// where Slack is down that would go on for ever. Whoever else is subscribed to the topic has the
-// message.
+// It never fails. A failure of the function would raise an alarm, whose message would come here
+// again, and while Slack is down that would not end. The topic's other subscribers have the message
+// in any case.
 func (r *Relay) Handle(ctx context.Context, event events.SNSEvent) {
 	for _, record := range event.Records {
 		if err := r.relay(ctx, record.SNS); err != nil {
@@ -48,14 +48,14 @@ func (r *Relay) relay(ctx context.Context, m events.SNSEntity) error {
 	case r.Poster == nil || ours(m):
 		return nil
 	}
-	t, same := read(m)
-	sum := sha256.Sum256([]byte(same))
+	t, key := read(m)
+	sum := sha256.Sum256([]byte(key))
 	note := fmt.Sprintf("posted-%s-%d", hex.EncodeToString(sum[:16]),
 		r.Now().Unix()/int64(againAfter/time.Second))
 	posted, err := r.Notes.Noted(ctx, noteID, note)
 	if err != nil {
-		// Posted twice is better than never.
-		r.Log.ErrorContext(ctx, "whether a message was posted is not known", "error", err.Error())
+		// Posting twice is better than never.
+		r.Log.ErrorContext(ctx, "the note of a posted message could not be read", "error", err.Error())
 	}
 	if posted {
 		r.Log.InfoContext(ctx, "a message of the error topic has been posted this hour",
@@ -69,7 +69,7 @@ func (r *Relay) relay(ctx context.Context, m events.SNSEntity) error {
 	return err
 }
 
-// ours tells whether the Runtime has published a message, and posted it by itself.
+// ours tells whether the Runtime published a message itself. It has posted it, too.
 func ours(m events.SNSEntity) bool {
 	attribute, _ := m.MessageAttributes[originAttribute].(map[string]any)
 	return attribute["Value"] == originRuntime

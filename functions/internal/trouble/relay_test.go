@@ -33,7 +33,7 @@ func newRelay() (*Relay, *channel, *requesttest.Clock, *bytes.Buffer) {
 	}, c, clock, log
 }
 
-// message is an event of SNS's as the function gets it.
+// message is an event from SNS as the function receives it.
 func message(t *testing.T, topic, subject, text string, attributes string) events.SNSEvent {
 	t.Helper()
 	quoted, err := json.Marshal(text)
@@ -46,7 +46,7 @@ func message(t *testing.T, topic, subject, text string, attributes string) event
 	return event
 }
 
-// TestRelay checks what is said of each kind of message.
+// TestRelay checks the text for each kind of message.
 func TestRelay(t *testing.T) {
 	for _, test := range []struct {
 		name, subject, text string
@@ -54,21 +54,21 @@ func TestRelay(t *testing.T) {
 	}{
 		{"a sweep that failed", "", failedSweep, request.Trouble{
 			What: sweepSays,
-			Do: "See to it that the database and the function can be reached. The sweep comes again by " +
-				"itself, and until it works the workflows alone take access away."}},
+			Do: "Make sure that the database and the function can be reached. The sweep runs again by " +
+				"itself; until it succeeds, only the workflows take access away."}},
 		{"a step that was never run", "", `{"timestamp":"2026-03-03T14:02:07Z","requestContext":{
 			"functionArn":"arn:aws:lambda:us-east-1:123456789012:function:sym-main-runtime",
 			"condition":"EventAgeExceeded"},"requestPayload":{"step":"reconcile"}}`, request.Trouble{
 			What: "The step reconcile failed in the function sym-main-runtime at " +
-				"2026-03-03T14:02:07Z: it was not run in time (EventAgeExceeded).",
-			Do: "The log of the function says more."}},
+				"2026-03-03T14:02:07Z: it did not run in time (EventAgeExceeded).",
+			Do: "Read the function's log."}},
 		{"an alarm", "ALARM: x", `{"AlarmName":"sym-main-runtime-errors","AlarmDescription":"The ` +
 			`Runtime function failed. Its log says why.","NewStateValue":"ALARM","NewStateReason":` +
 			`"Threshold Crossed: 1 datapoint","StateChangeTime":"2026-03-03T14:02:00.000+0000",` +
 			`"Trigger":{"MetricName":"Errors"}}`, request.Trouble{
 			What: `The alarm "sym-main-runtime-errors" is on. The Runtime function failed. Its log ` +
 				"says why.",
-			Do: "See in CloudWatch since when, and what the function's log says. CloudWatch's reason: " +
+			Do: "See CloudWatch for when it began, and read the function's log. CloudWatch's reason: " +
 				"Threshold Crossed: 1 datapoint."}},
 		{"an alarm that is over", "OK: x", `{"AlarmName":"a","NewStateValue":"OK",` +
 			`"NewStateReason":"All is well"}`, request.Trouble{
@@ -145,8 +145,8 @@ func TestRelayPassesOver(t *testing.T) {
 	})
 }
 
-// TestRelayWithoutSlack ends without an error, whose alarm would come here again, and posts what
-// comes later.
+// TestRelayWithoutSlack checks that a failed post is logged and not returned as an error, and that
+// later messages are posted.
 func TestRelayWithoutSlack(t *testing.T) {
 	r, channel, _, log := newRelay()
 	channel.err = errors.New("Slack is down")

@@ -98,8 +98,8 @@ func (r *Reporter) publish(ctx context.Context, t request.Trouble) error {
 	return err
 }
 
-// What the Runtime publishes carries this attribute: it has posted that in the error channel by
-// itself, and passes over it when it comes back by the function's subscription.
+// The Runtime marks its own messages with this attribute. It posts them in the error channel
+// itself, and skips them when they come back through the function's subscription.
 const (
 	originAttribute = "sym_origin"
 	originRuntime   = "runtime"
