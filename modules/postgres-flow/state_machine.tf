@@ -77,7 +77,7 @@ locals {
             Next = "Escalate"
           },
           {
-            # Withdrawn after the approval, before this machine heard of it.
+            # Withdrawn after the approval, before the signal came here.
             And = [
               { Variable = "$.decision.state", IsPresent = true },
               { Variable = "$.decision.state", StringEquals = "revoking" },
@@ -228,9 +228,9 @@ locals {
         TimeoutSeconds = local._step_timeout
         Retry = [
           {
-            # The alarm is due within two minutes of the end, and not for what
-            # passes in seconds: three tries of up to 30 seconds, which is what
-            # the Postgres function takes at most, and these pauses.
+            # Three tries before the alarm: a fault of a few seconds raises
+            # none, and with the Postgres function's limit of 30 seconds a try
+            # it still comes within two minutes.
             ErrorEquals     = ["States.ALL"]
             IntervalSeconds = 10
             MaxAttempts     = 2
@@ -257,9 +257,9 @@ locals {
           "Message.$" = format(
             "States.Format('%s', $.request_id, $$.Execution.Id)",
             join(" ", [
-              "The role of the request {} could not be taken back, or it is not",
-              "known whether it was granted. The workflow goes on trying, and so",
-              "does the sweep: see to it that the database and the Postgres",
+              "The role of the request {} could not be taken back, or it is",
+              "not known whether it was granted. The workflow keeps trying, and",
+              "so does the sweep. Make sure that the database and the Postgres",
               "function can be reached. The execution is {}.",
             ])
           )

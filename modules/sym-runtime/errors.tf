@@ -77,8 +77,8 @@ resource "aws_sns_topic_policy" "errors" {
   })
 }
 
-# What others publish is posted in the error channel. What the Runtime publishes
-# it marks, and passes over: it has posted that by itself.
+# The Runtime posts in the error channel what others publish. It marks its own
+# messages and skips them here, since it posts those itself.
 resource "aws_sns_topic_subscription" "error_channel" {
   count = local.error_channel_on ? 1 : 0
 

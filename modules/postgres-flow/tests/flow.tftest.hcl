@@ -245,7 +245,7 @@ run "what_was_granted_is_taken_back" {
   }
 
   assert {
-    # Each try takes 30 seconds at most, which is the Postgres function's time.
+    # A try takes at most 30 seconds, the Postgres function's limit.
     condition = 120 >= sum([
       for r in jsondecode(
         aws_sfn_state_machine.this.definition
@@ -265,7 +265,7 @@ run "what_was_granted_is_taken_back" {
         ).States[state].Choices : "${c.And[1].StringEquals} ${c.Next}"
       ], "revoking Deescalate")
     ])
-    error_message = "What was withdrawn after its approval is not taken back."
+    error_message = "A request withdrawn after its approval is not taken back."
   }
 }
 

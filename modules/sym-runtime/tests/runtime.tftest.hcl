@@ -332,7 +332,7 @@ run "without_a_workspace_there_is_no_slack" {
 
   assert {
     condition     = length(aws_sns_topic_subscription.error_channel) == 0
-    error_message = "Errors go to a channel that is not there."
+    error_message = "Errors go to a channel that does not exist."
   }
 }
 
@@ -382,7 +382,7 @@ run "slack_in_a_workspace" {
       && aws_lambda_permission.error_topic[0].source_arn
       == aws_sns_topic.errors.arn
     )
-    error_message = "Errors of others do not come to the error channel."
+    error_message = "Errors that others publish do not reach the channel."
   }
 }
 
@@ -400,7 +400,7 @@ run "slack_without_an_error_channel" {
 
   assert {
     condition     = length(aws_sns_topic_subscription.error_channel) == 0
-    error_message = "Errors go to a channel that nobody has named."
+    error_message = "Errors go to a channel that is not set."
   }
 }
 

@@ -12,21 +12,21 @@ import (
 	"sym-postgres-quickstart/test/sandbox/lambdaruntime"
 )
 
-// invokeLater runs a function for a caller who does not wait. Where that fails
-// the function's destination for failures is told, if it is a topic. There is
-// no second try: Lambda's comes after a minute.
+// invokeLater runs a function for a caller that does not wait. If the call fails
+// it is published to the function's on-failure destination, if that is a topic.
+// The call is not retried: Lambda would do so after a minute.
 func (f *Front) invokeLater(ctx context.Context, caller Identity, arn string, payload []byte) error {
 	result, err := f.invoke(ctx, caller, arn, payload)
 	if err != nil || result.Error == "" || ctx.Err() != nil {
 		return err
 	}
 	if err := f.sendFailure(ctx, arn, payload, result); err != nil {
-		f.Log.Warn("a failure could not be sent to its destination", "function", arn, "error", err)
+		f.Log.Warn("a failed call could not be sent to its destination", "function", arn, "error", err)
 	}
 	return nil
 }
 
-// sendFailure publishes a failed call to the function's destination.
+// sendFailure publishes a failed call to the function's on-failure destination.
 func (f *Front) sendFailure(
 	ctx context.Context, arn string, payload []byte, result lambdaruntime.Result,
 ) error {
@@ -47,7 +47,7 @@ func (f *Front) sendFailure(
 	return err
 }
 
-// failureTopic is the topic that hears of a function's failures; empty for none.
+// failureTopic is the topic for a function's failed calls; empty if there is none.
 func (f *Front) failureTopic(ctx context.Context, account, name string) (string, error) {
 	var answer struct {
 		FunctionEventInvokeConfigs []struct {
@@ -68,7 +68,7 @@ func (f *Front) failureTopic(ctx context.Context, account, name string) (string,
 	return "", nil
 }
 
-// failureRecord is what Lambda sends to a destination.
+// failureRecord is the record that Lambda sends to a destination.
 // See https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html.
 func failureRecord(arn string, payload []byte, result lambdaruntime.Result, at time.Time) ([]byte, error) {
 	answer := json.RawMessage(result.Payload)

@@ -107,7 +107,7 @@ func New(o Options) (*Front, error) {
 			ARN: "arn:aws:states:" + Region + ":" + Account + ":stateMachine:*",
 		},
 	)
-	// And its topics call functions with this one.
+	// Its topics call functions with this one.
 	f.keys.add(
 		aws.Credentials{AccessKeyID: "sns", SecretAccessKey: "sns"},
 		Identity{
