@@ -11,12 +11,13 @@ import (
 	"sym-postgres-quickstart/functions/internal/request"
 )
 
-// read turns a message of the error topic into sentences. Messages with the same key say the same.
-func read(m events.SNSEntity) (t request.Trouble, key string) {
+// read turns a message of the error topic into sentences. Messages with the same key say the same;
+// those with the same group, if it is not empty, say it of different requests.
+func read(m events.SNSEntity) (t request.Trouble, key, group string) {
 	var alarm alarm
 	if json.Unmarshal([]byte(m.Message), &alarm) == nil && alarm.AlarmName != "" {
 		return alarm.trouble(), strings.Join([]string{
-			"alarm", alarm.AlarmName, alarm.NewStateValue, alarm.StateChangeTime}, "\n")
+			"alarm", alarm.AlarmName, alarm.NewStateValue, alarm.StateChangeTime}, "\n"), ""
 	}
 	var failed failedCall
 	if json.Unmarshal([]byte(m.Message), &failed) == nil && failed.RequestContext.FunctionARN != "" {
@@ -27,13 +28,13 @@ func read(m events.SNSEntity) (t request.Trouble, key string) {
 			// and process ids do not: they change with every sweep.
 			same = append(same, numbers.ReplaceAllString(failed.ResponsePayload.Message, "#"))
 		}
-		return failed.trouble(), strings.Join(same, "\n")
+		return failed.trouble(), strings.Join(same, "\n"), ""
 	}
 	what := m.Message
 	if m.Subject != "" && strings.HasPrefix(strings.TrimSpace(m.Message), "{") {
 		what = m.Subject + ": " + m.Message // JSON of an unknown kind
 	}
-	return request.Trouble{What: what}, "text\n" + m.Subject + "\n" + m.Message
+	return request.Trouble{What: what}, "text\n" + m.Subject + "\n" + m.Message, m.Subject
 }
 
 // sweepIncomplete is the error of a sweep that ran to its end and could not end everything. Its

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -136,6 +137,19 @@ func TestRelayPassesOver(t *testing.T) {
 			"could end has ended.", channel.posted[0].Do)
 		r.Handle(t.Context(), incomplete("Role of alice2: process 815 has the lock. (1 of 1)"))
 		assert.Len(t, channel.posted, 2, "another person's access")
+	})
+	t.Run("more than a few of a kind within an hour", func(t *testing.T) {
+		r, channel, clock, _ := newRelay()
+		for i := range 50 {
+			r.Handle(t.Context(), message(t, topicARN, "A role could not be taken back",
+				fmt.Sprintf("The role of the request %d.", i), "{}"))
+		}
+		require.Len(t, channel.posted, 6)
+		assert.Equal(t, "The role of the request 4.", channel.posted[4].What)
+		assert.Contains(t, channel.posted[5].What, `more messages "A role could not be taken back"`)
+		clock.Advance(time.Hour)
+		r.Handle(t.Context(), message(t, topicARN, "A role could not be taken back", "Another.", "{}"))
+		assert.Len(t, channel.posted, 7)
 	})
 	t.Run("anything where there is no channel", func(t *testing.T) {
 		r, _, _, log := newRelay()
