@@ -208,7 +208,10 @@ func (s *Service) abandoned(ctx context.Context, r Request, repeated bool) (Requ
 		Action: ActionFail, By: ByWorkflow, At: s.now(), Rule: RuleWorkflowFailure,
 		Reason: "The workflow of the request was stopped before the access was granted.",
 	}))
-	if err != nil && !errors.Is(err, ErrConflict) {
+	if errors.Is(err, ErrConflict) {
+		return s.abandoned(ctx, current, repeated) // withdrawn just now, or a record was added
+	}
+	if err != nil {
 		return Request{}, err
 	}
 	return Request{}, failBecause(ErrWorkflowEnded, WorkflowEnded, "The workflow of the request "+

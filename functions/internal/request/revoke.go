@@ -107,6 +107,12 @@ func notActive(r Request) error {
 		}
 		return fail(NotActive, "The access of the request %s has ended already, at %s.", r.ID,
 			stamp(r.DoneAt))
+	case Failed:
+		if !r.GrantedAt.IsZero() {
+			return fail(NotActive, "The request %s has failed, and its access has been taken back.",
+				r.ID)
+		}
+		fallthrough
 	default:
 		return fail(NotActive, "The request %s is %s: nothing was granted that could be revoked.",
 			r.ID, r.State)

@@ -82,7 +82,7 @@ func (s *Service) stillProlongs(ctx context.Context, r Request) error {
 		return err
 	}
 	by := first.Revocation
-	if by == nil || by.By == r.Requester || by.By == ByWorkflow {
+	if by == nil || by.Rule == RuleRequester || by.By == r.Requester || by.By == ByWorkflow {
 		return nil
 	}
 	return fail(RevokedMeanwhile, "The access that the request %s would extend was revoked by %s "+

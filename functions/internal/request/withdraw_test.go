@@ -88,6 +88,35 @@ func TestWithdraw(t *testing.T) {
 		require.NoError(t, err, "a repetition of the approval brings the withdrawal along")
 		assert.Equal(t, request.Revoking, d.workflows.Told("ask"))
 	})
+	t.Run("while its workflow is found stopped, stands", func(t *testing.T) {
+		d := newDesk()
+		r := d.submit(t)
+		d.wait(t, r.ID)
+		d.workflows.Stop(r.ID)
+		applied := 0
+		d.store.Fail = func(operation string) error {
+			if operation == "apply" {
+				if applied++; applied == 2 { // the approval is written, the failure is not yet
+					d.store.Fail = nil
+					d.move(t, r.ID, request.Revoking)
+				}
+			}
+			return nil
+		}
+		got, err := d.Approve(t.Context(), bob, r.ID, "")
+		require.NoError(t, err, "it has not failed")
+		assert.Equal(t, request.Revoking, got.State)
+	})
+	t.Run("of what has failed after a grant says that it was taken back", func(t *testing.T) {
+		d, r := approved(t)
+		stored, err := d.store.Get(t.Context(), r.ID)
+		require.NoError(t, err)
+		change := stored.Change(request.Failed, request.Act{Action: request.ActionFail, At: d.clock.Now()})
+		change.Request.GrantedAt = d.clock.Now()
+		require.NoError(t, d.store.Apply(t.Context(), change))
+		_, err = d.Revoke(t.Context(), alice, r.ID, "")
+		assert.ErrorContains(t, err, "has failed, and its access has been taken back")
+	})
 	t.Run("of what has just become active is a revocation", func(t *testing.T) {
 		d, r := approved(t)
 		d.store.Fail = func(operation string) error {
@@ -139,6 +168,16 @@ func TestAccounts(t *testing.T) {
 		got, err := d.Revoke(with(t, "slack:U0ALICE"), alias, r.ID, "")
 		require.NoError(t, err)
 		assert.Equal(t, request.RuleRequester, got.Revocation.Rule)
+	})
+	t.Run("one's own revocation, by another address, forbids no extension", func(t *testing.T) {
+		d, r := asked(t)
+		d.move(t, r.ID, request.Approved, request.Active)
+		longer, err := d.Extend(with(t, "slack:U0ALICE"), alice, r.ID, request.Extension{})
+		require.NoError(t, err)
+		_, err = d.Revoke(with(t, "slack:U0ALICE"), alias, r.ID, "")
+		require.NoError(t, err)
+		_, err = d.Approve(t.Context(), bob, longer.ID, "")
+		assert.NoError(t, err)
 	})
 	t.Run("no account is nobody's", func(t *testing.T) {
 		d := newDesk()
