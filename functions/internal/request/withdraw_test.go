@@ -111,7 +111,9 @@ func TestWithdraw(t *testing.T) {
 		d, r := approved(t)
 		stored, err := d.store.Get(t.Context(), r.ID)
 		require.NoError(t, err)
-		change := stored.Change(request.Failed, request.Act{Action: request.ActionFail, At: d.clock.Now()})
+		change := stored.Change(request.Failed, request.Act{
+			Action: request.ActionFail, At: d.clock.Now(),
+		})
 		change.Request.GrantedAt = d.clock.Now()
 		require.NoError(t, d.store.Apply(t.Context(), change))
 		_, err = d.Revoke(t.Context(), alice, r.ID, "")
