@@ -104,8 +104,9 @@ func configure(getenv func(string) string, log *slog.Logger) (*handler, error) {
 	return h, nil
 }
 
-// ledgerOptions reads PG_END_SESSIONS (on or off, on where it is not set) and
-// PG_UNKNOWN_USERS (existing or create, existing where it is not set).
+// ledgerOptions reads PG_END_SESSIONS (on or off, on where it is not set), PG_UNKNOWN_USERS
+// (existing or create, existing where it is not set) and PG_ON_END (report or revoke, report
+// where it is not set).
 func ledgerOptions(getenv func(string) string) (options ledger.Options, err error) {
 	switch value := getenv("PG_END_SESSIONS"); value {
 	case "", "on":
@@ -113,6 +114,13 @@ func ledgerOptions(getenv func(string) string) (options ledger.Options, err erro
 		options.KeepSessions = true
 	default:
 		return options, fmt.Errorf("PG_END_SESSIONS is %q, but it has to be on or off", value)
+	}
+	switch value := ledger.OnEnd(getenv("PG_ON_END")); value {
+	case "", ledger.Report, ledger.TakeBack:
+		options.OnEnd = value
+	default:
+		return options, fmt.Errorf("PG_ON_END is %q, but it has to be %s or %s",
+			value, ledger.Report, ledger.TakeBack)
 	}
 	switch value := getenv("PG_UNKNOWN_USERS"); value {
 	case "", "existing":

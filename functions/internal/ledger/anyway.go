@@ -34,8 +34,31 @@ func (l *Ledger) takeAnyway(
 		l.log.WarnContext(ctx, "took a role back without the ledger", "run", end.Run, "user", user,
 			"role", role, "error", cause)
 	}
-	return explained(l.explain(ctx, "", cause), fmt.Sprintf("what this function had granted of "+
-		"the role %q was taken from %q, but the end is not complete: ", role, user), "")
+	// Its sessions need no ledger either.
+	if err := l.endBare(ctx, user, role, wait); err != nil {
+		l.log.WarnContext(ctx, "sessions may be left", "user", user, "role", role, "error", err)
+	}
+	return explained(l.explain(ctx, "", cause), fmt.Sprintf(tookBare+" of the role %q was taken "+
+		"from %q, but the end is not complete: ", role, user), "")
+}
+
+// tookBare begins the error of an end that has taken the role and could not do the rest.
+const tookBare = "what this function had granted"
+
+// endBare ends the sessions of a user who does not hold a role any more.
+func (l *Ledger) endBare(ctx context.Context, user, role string, wait patience) error {
+	if l.options.KeepSessions {
+		return nil
+	}
+	return l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		batch := &pgx.Batch{}
+		begin(ctx, batch, wait.locks)
+		batch.Queue(`SELECT sym.end_sessions(u.oid, r.oid, $3::bigint * interval '1 millisecond')
+			FROM pg_roles u, pg_roles r WHERE u.rolname = $1::name AND r.rolname = $2::name`,
+			user, role, wait.sessions.Milliseconds())
+		batch.Queue("COMMIT")
+		return run(ctx, conn, batch)
+	})
 }
 
 // aboutWhom is whom and what a run is about, by the ledger if it can be read at once, else by

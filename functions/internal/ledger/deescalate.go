@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,6 +33,7 @@ func (l *Ledger) Deescalate(ctx context.Context, end End) (event.Deescalated, er
 	if err != nil {
 		return event.Deescalated{}, err
 	}
+	l.lookBehind(ctx, &answer)
 	return answer, nil
 }
 
@@ -68,7 +70,6 @@ func (l *Ledger) end(ctx context.Context, end End, wait patience) (event.Deescal
 			return event.Deescalated{}, err
 		}
 	}
-	l.lookBehind(ctx, &answer)
 	l.log.Log(ctx, level(answer.Changed || answer.SessionsEnded > 0), "revoked", "run", end.Run,
 		"user", answer.User, "role", answer.Role, "changed", answer.Changed,
 		"sessions_ended", answer.SessionsEnded,
@@ -152,23 +153,35 @@ func (l *Ledger) deescalate(
 	if finished.Ended != nil {
 		answer.SessionsEnded = *finished.Ended
 	}
-	if !finished.Readers {
-		return answer, nil
+	if finished.Readers {
+		err := l.endOnReaders(ctx, conn, now, wait, len(finished.Prepared) == 0, &answer)
+		if err != nil {
+			return answer, err
+		}
 	}
-	return answer, l.endOnReaders(ctx, conn, now, wait, &answer)
+	if len(finished.Prepared) > 0 {
+		return answer, database.DatabaseBusy{Message: fmt.Sprintf("%q has prepared transactions "+
+			"since the role was granted, which can be committed without it. A superuser, or %q, has "+
+			"to end them: %s", now.UserNow, now.UserNow, strings.Join(finished.Prepared, "; "))}
+	}
+	return answer, nil
 }
 
 // finished is what sym.finish answers: how many sessions were ended, nil where the user still
-// holds the role and keeps them, and whether there are readers, where sessions may be as well.
+// holds the role and keeps them; whether there are readers, where sessions may be as well; and
+// the statements that end transactions which the user has prepared.
 type finished struct {
 	Ended        *int     `json:"ended"`
 	Readers      bool     `json:"readers"`
+	Prepared     []string `json:"prepared"`
 	StillThrough []string `json:"still_through"`
 }
 
-// endOnReaders ends the sessions on the readers, and then notes that they are ended.
+// endOnReaders ends the sessions on the readers, and then notes that they are ended, if the end
+// is complete with that.
 func (l *Ledger) endOnReaders(
-	ctx context.Context, conn *pgx.Conn, now *holding, wait patience, answer *event.Deescalated,
+	ctx context.Context, conn *pgx.Conn, now *holding, wait patience, complete bool,
+	answer *event.Deescalated,
 ) error {
 	if l.options.Readers != nil && now.UserOID != nil && now.RoleOID != nil {
 		readers, err := l.options.Readers.End(ctx, conn, *now.UserOID, *now.RoleOID, wait.sessions)
@@ -178,6 +191,9 @@ func (l *Ledger) endOnReaders(
 		if err != nil {
 			return err
 		}
+	}
+	if !complete {
+		return nil
 	}
 	batch := &pgx.Batch{}
 	beginSessions(ctx, batch, wait.locks)

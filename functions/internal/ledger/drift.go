@@ -45,8 +45,8 @@ const findDrift = `
 			WHEN a.role_oid IS NULL THEN format('The role %I was dropped.', a.rolename)
 			WHEN NOT coalesce(a.here, false) THEN format('The run comes from another server, '
 				'where %I had the role %I; in this one it was not granted.', a.username, a.rolename)
-			ELSE format('Somebody took the role %I from %I while a run has it.',
-				a.role_now, a.user_now) END
+			ELSE format('%I does not have the role %I, which a run has: somebody took it, or this '
+				'function did while it could not read the ledger.', a.user_now, a.role_now) END
 		FROM active a
 		WHERE NOT EXISTS (SELECT FROM member m
 			WHERE m.member = a.user_oid AND m.roleid = a.role_oid AND (a.grantor IS NULL

@@ -30,3 +30,15 @@ func escape(text string) string {
 	}
 	return escaped.String()
 }
+
+// maxReason is how many bytes of a reason the ledger keeps. A longer value would be stored apart
+// from its row, where policies do not hold.
+const maxReason = 4000
+
+// shorten cuts a text to maxReason, between characters.
+func shorten(text string) string {
+	if len(text) <= maxReason {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxReason], "") + " (cut)"
+}

@@ -147,7 +147,7 @@ func (s *situation) grant(request Request, answer event.Escalated) *pgx.Batch {
 // hold any character but NUL, and in a database of another encoding than UTF-8 only the
 // characters of that encoding: the others are then written as \u and their number.
 func (l *Ledger) storable(ctx context.Context, request *Request, work func() error) error {
-	request.Reason = strings.ReplaceAll(request.Reason, "\x00", "\uFFFD")
+	request.Reason = shorten(strings.ReplaceAll(request.Reason, "\x00", "\uFFFD"))
 	err := work()
 	if !untranslatable(err) || ctx.Err() != nil {
 		return err

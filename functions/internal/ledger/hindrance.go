@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -9,9 +10,11 @@ import (
 	"sym-postgres-quickstart/functions/internal/database"
 )
 
-// hindrances lists who holds a lock that keeps the function from its work: one on the role,
-// as an open transaction has from version 16 on that granted it or commented on it, on a
-// table of the ledger, or on a table of the catalogue that it writes.
+// hindrances lists who keeps the function from its work: by a lock on the role, as an open
+// transaction has from version 16 on that granted it or commented on it; by one on a table of
+// the ledger or of the catalogue, or by queueing for it, with everybody else behind; or by
+// filling the table of locks. It asks no table of the catalogue but for names: they may be
+// what is locked.
 const hindrances = `
 	SELECT DISTINCT CASE WHEN l.pid IS NULL
 		THEN format('the prepared transaction %L of "%s" (in the database "%s": ROLLBACK PREPARED %L)',
@@ -19,42 +22,67 @@ const hindrances = `
 		ELSE format('the session %s of "%s" (SELECT pg_terminate_backend(%s))',
 			l.pid, pg_get_userbyid(a.usesysid), l.pid) END
 	FROM pg_locks l
-	LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+	LEFT JOIN pg_stat_get_activity(NULL) a ON a.pid = l.pid
 	-- A prepared transaction has no session. Its number is that of another of its locks.
 	LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
 		AND x.virtualtransaction = l.virtualtransaction
 	LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
-	WHERE l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
-		AND coalesce(pg_get_userbyid(a.usesysid), '') <> current_user
-		AND (l.locktype = 'object' AND l.classid = 'pg_authid'::regclass
+	WHERE l.pid IS DISTINCT FROM pg_backend_pid()
+		AND (l.granted AND l.locktype = 'object' AND l.classid = 1260
 				AND l.objid = (SELECT oid FROM pg_roles WHERE rolname = $1::name)
 				AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')
 			OR l.locktype = 'relation' AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock',
 				'ExclusiveLock', 'AccessExclusiveLock')
-				AND (l.relation IN ('pg_auth_members'::regclass, 'pg_authid'::regclass)
-					OR l.relation IN (SELECT c.oid FROM pg_class c
-						WHERE c.relnamespace = to_regnamespace('sym'))))
+				AND (l.relation < 16384 OR l.relation IN (SELECT c.oid FROM pg_class c
+						WHERE c.relnamespace = to_regnamespace('sym')))
+			OR l.pid IN (SELECT n.pid FROM pg_locks n GROUP BY n.pid HAVING count(*) > 1000))
 	ORDER BY 1`
+
+// numbered are the hindrances where the catalogue is what is locked, or where there is no room
+// for one more lock: it needs neither, and knows no names.
+const numbered = `
+	SELECT DISTINCT format('the session %s (SELECT pg_terminate_backend(%s))', l.pid, l.pid)
+	FROM pg_lock_status() l
+	WHERE l.pid <> pg_backend_pid() AND (l.locktype = 'relation' AND l.relation < 16384
+			AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+		OR l.pid IN (SELECT n.pid FROM pg_lock_status() n GROUP BY n.pid HAVING count(*) > 1000))
+	ORDER BY 1`
+
+const inTheWay = ". In the way: "
 
 // explain adds to an error of waiting in vain who is in the way, and what to do.
 func (l *Ledger) explain(ctx context.Context, role string, err error) error {
-	if _, busy := err.(database.DatabaseBusy); !busy || ctx.Err() != nil {
+	busy, ok := err.(database.DatabaseBusy)
+	if !ok || ctx.Err() != nil || strings.Contains(busy.Message, inTheWay) {
 		return err
 	}
-	var found []string
-	lookup := l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	found, lookup := l.lookup(ctx, hindrances, role)
+	if lookup != nil || len(found) == 0 {
+		found, lookup = l.lookup(ctx, numbered)
+	}
+	if lookup != nil || len(found) == 0 {
+		return err
+	}
+	more := ""
+	if len(found) > mostNamed {
+		more = fmt.Sprintf(" and %d more", len(found)-mostNamed)
+		found = found[:mostNamed]
+	}
+	return explained(err, "", inTheWay+strings.Join(found, ", ")+more+
+		". A database administrator has to end it")
+}
+
+// lookup asks who is in the way.
+func (l *Ledger) lookup(ctx context.Context, query string, args ...any) (found []string, err error) {
+	err = l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
 		begin(ctx, batch, briefly)
-		batch.Queue(hindrances, role).Query(func(rows pgx.Rows) (err error) {
+		batch.Queue(query, args...).Query(func(rows pgx.Rows) (err error) {
 			found, err = pgx.CollectRows(rows, pgx.RowTo[string])
 			return err
 		})
 		batch.Queue("ROLLBACK")
 		return run(ctx, conn, batch)
 	})
-	if lookup != nil || len(found) == 0 {
-		return err
-	}
-	return explained(err, "", ". In the way: "+strings.Join(found, ", ")+
-		". A database administrator has to end it")
+	return found, err
 }

@@ -62,11 +62,11 @@ func TestWhatHoldersCouldLeaveIsSaid(t *testing.T) {
 
 		exec(f, f.owner, "CREATE SCHEMA app")
 		for _, way := range []struct{ do, said string }{
-			{"GRANT CREATE ON SCHEMA app TO %[1]s", `can create tables and functions in the schema "app"`},
+			{"GRANT CREATE ON SCHEMA app TO %[1]s", `can create tables and functions in the schema app`},
 			{"GRANT CREATE ON SCHEMA public TO PUBLIC", "as everybody can"},
 			{"GRANT CREATE ON DATABASE %[2]s TO %[1]s", "can create schemas"},
-			{"GRANT INSERT ON orders TO %[1]s WITH GRANT OPTION", `can grant INSERT on "orders"`},
-			{"GRANT TRIGGER ON orders TO %[1]s", `can put a trigger on "orders"`},
+			{"GRANT INSERT ON orders TO %[1]s WITH GRANT OPTION", `can grant INSERT on orders`},
+			{"GRANT TRIGGER ON orders TO %[1]s", `can put a trigger on orders`},
 			{"ALTER ROLE %[1]s CREATEDB", "can create databases"},
 		} {
 			exec(f, f.root, "%s", used(way.do, f.name("readonly"), name("db_"+f.suffix)))

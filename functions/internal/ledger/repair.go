@@ -14,6 +14,12 @@ import (
 // tidy is what a sweep does once everything is taken back that can be: it takes back
 // memberships that no run accounts for, and reports what only a person can put right.
 func (s *sweep) tidy(ctx context.Context) {
+	for i := range s.ends {
+		if ctx.Err() == nil {
+			s.lookBehind(ctx, &s.ends[i])
+			s.reportLeft(s.ends[i])
+		}
+	}
 	drift, err := s.drift(ctx)
 	if err != nil {
 		s.told = append(s.told, fmt.Sprintf(
@@ -25,7 +31,7 @@ func (s *sweep) tidy(ctx context.Context) {
 			s.log.WarnContext(ctx, "the catalogue differs from the ledger", "kind", d.Kind,
 				"run", d.Run, "user", d.User, "role", d.Role, "message", d.Message)
 			s.swept.Drift = append(s.swept.Drift, d)
-			if d.Kind == event.DriftExposed {
+			if d.Kind == event.DriftExposed || d.Kind == event.DriftTarget {
 				s.told = append(s.told, d.Message)
 			}
 			continue
@@ -61,17 +67,18 @@ func (l *Ledger) repair(ctx context.Context, user, role string) (run string, err
 }
 
 // isLeftover tells whether a membership is a leftover. One that a copy of this database has
-// handed out looks like one: where the broker has rights in another database, it is not ours
-// to judge.
+// handed out looks like one: where the broker may enter another database, it is not ours to
+// judge. (It is that right which shows it: anybody can give the broker rights to a thing of
+// theirs.)
 const isLeftover = `
 	SELECT EXISTS (SELECT FROM pg_auth_members m
 		JOIN pg_roles u ON u.oid = m.member JOIN pg_roles r ON r.oid = m.roleid
 		JOIN pg_roles us ON us.oid = m.grantor AND us.rolname = current_user
 		WHERE u.rolname = $1::name AND r.rolname = $2::name
 			AND NOT EXISTS (SELECT FROM sym.grants o WHERE ` + accounts + `)),
-		(SELECT min(d.datname)::text FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
-			JOIN pg_roles us ON us.oid = s.refobjid AND us.rolname = current_user
-			WHERE s.refclassid = 'pg_authid'::regclass AND d.datname <> current_database()),
+		(SELECT min(d.datname)::text FROM pg_database d, aclexplode(d.datacl) a
+			JOIN pg_roles us ON us.oid = a.grantee AND us.rolname = current_user
+			WHERE d.datname <> current_database()),
 		current_setting('server_version_num')::integer / 10000`
 
 func (l *Ledger) takeBack(

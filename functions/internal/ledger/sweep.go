@@ -18,8 +18,8 @@ const (
 	maxSweep = 1000
 	// mostClearings is how often a sweep ends sessions that keep it from reading the ledger.
 	mostClearings = 5
-	// mostNamed is how many failures the error of a sweep names.
-	mostNamed = 5
+	// mostNamed is how many failures the error of a sweep names, mostListed how many holders.
+	mostNamed, mostListed = 5, 20
 )
 
 // SweepIncomplete is the error of a sweep that tried all it found and could not end some, or
@@ -46,7 +46,7 @@ func (l *Ledger) Sweep(ctx context.Context) (event.Swept, error) {
 		due, err = l.due(ctx)
 	}
 	if err != nil {
-		return s.swept, s.unread(l.explain(ctx, "", err))
+		return s.swept, s.unread(ctx, l.explain(ctx, "", err))
 	}
 	left := s.pass(ctx, due, func(int) patience { return hastily })
 	if len(left) > 0 && s.gone == nil && ctx.Err() == nil {
@@ -66,6 +66,8 @@ func (l *Ledger) Sweep(ctx context.Context) (event.Swept, error) {
 type sweep struct {
 	*Ledger
 	swept event.Swept
+	// ends are the runs that were ended, of which it is yet to be seen what was left behind.
+	ends []event.Deescalated
 	// gone is the error after which nothing else can be tried.
 	gone error
 	// told are the sentences that a person has to read.
@@ -160,9 +162,18 @@ func (s *sweep) ended(run dueRun, answer event.Deescalated) {
 	if answer.Changed {
 		s.swept.Revoked = append(s.swept.Revoked, run.Revoked)
 	}
-	for _, left := range answer.LeftBehind {
+	s.ends = append(s.ends, answer)
+}
+
+// reportLeft reports what the holder of a run left behind.
+func (s *sweep) reportLeft(end event.Deescalated) {
+	for _, left := range end.LeftBehind {
+		message := fmt.Sprintf("%q left behind: %s.", end.User, left.What)
+		if left.TakenBack {
+			message = fmt.Sprintf("%q left behind, and it was taken back: %s.", end.User, left.What)
+		}
 		s.swept.Drift = append(s.swept.Drift, event.Drift{Kind: event.DriftLeftBehind,
-			Run: run.Run, User: run.User, Role: run.Role, Message: left.What})
+			Run: end.Run, User: end.User, Role: end.Role, Message: message})
 	}
 }
 
@@ -185,7 +196,7 @@ func (s *sweep) fail(ctx context.Context, run dueRun) {
 	if run.requester != "" {
 		whose += " (" + run.requester + ")"
 	}
-	if run.revoked {
+	if run.revoked || strings.HasPrefix(err.Error(), tookBare) {
 		s.told = append(s.told, fmt.Sprintf("The role %q was taken from %s, but the end is not "+
 			"complete, so that a session may have it still: %s.", run.Role, whose, err))
 		return
@@ -195,14 +206,40 @@ func (s *sweep) fail(ctx context.Context, run dueRun) {
 		run.expired.Format("2006-01-02 15:04:05 UTC"), err))
 }
 
-// unread is the error of a sweep that could not read the ledger. What it did about that is
-// worth knowing, too.
-func (s *sweep) unread(err error) error {
-	if len(s.told) == 0 {
-		return err
+// unread is the error of a sweep that could not read the ledger: what it did about that, why it
+// was in vain, and who has roles of this function as far as the catalogue tells.
+func (s *sweep) unread(ctx context.Context, err error) error {
+	done := strings.Join(s.told[:min(len(s.told), mostNamed)], " ")
+	if done != "" {
+		done += " "
 	}
-	return explained(err, strings.Join(s.told[:min(len(s.told), mostNamed)], " ")+
-		" Nothing could be swept: ", "")
+	holders := ""
+	if found, err := s.holders(ctx); err == nil && len(found) > 0 {
+		holders = ". What this function has granted, and may be over: " +
+			strings.Join(found[:min(len(found), mostListed)], ", ")
+		if more := len(found) - mostListed; more > 0 {
+			holders += fmt.Sprintf(", and %d more", more)
+		}
+	}
+	return explained(err, done+"The ledger could not be read, so that nothing was swept: ", holders)
+}
+
+// holders lists who has which role from this function, by the catalogue.
+func (l *Ledger) holders(ctx context.Context) (found []string, err error) {
+	err = l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		batch := &pgx.Batch{}
+		begin(ctx, batch, briefly)
+		batch.Queue(`SELECT format('"%s" has "%s"', u.rolname, r.rolname) FROM pg_auth_members m
+			JOIN pg_roles u ON u.oid = m.member JOIN pg_roles r ON r.oid = m.roleid
+			JOIN pg_roles us ON us.oid = m.grantor AND us.rolname = current_user ORDER BY 1`,
+		).Query(func(rows pgx.Rows) (err error) {
+			found, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			return err
+		})
+		batch.Queue("ROLLBACK")
+		return run(ctx, conn, batch)
+	})
+	return found, err
 }
 
 // clearWay ends the sessions that lock the ledger, and says whose they were.
@@ -231,7 +268,8 @@ func (s *sweep) clearWay(ctx context.Context) {
 		if b.Ended {
 			message += "That session was ended."
 		} else {
-			message += "It could not be ended by this function: a database administrator has to."
+			message += "It could not be ended by this function: a database administrator has to end " +
+				"it, or to restart the server where it does not react."
 		}
 		s.log.WarnContext(ctx, "the ledger was locked", "by", b.Whose, "ended", b.Ended)
 		s.swept.Drift = append(s.swept.Drift,

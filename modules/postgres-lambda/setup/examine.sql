@@ -14,6 +14,9 @@ DECLARE
     version int := current_setting('server_version_num')::int;
     us      oid := (SELECT polroles[1] FROM pg_policy
                     WHERE polrelid = 'sym.grants'::regclass AND polname = 'broker');
+    here    oid := (SELECT oid FROM pg_database WHERE datname = current_database());
+    -- A broker asks at a grant, the owner when setting up.
+    granting boolean := session_user = (SELECT rolname FROM pg_roles WHERE oid = us);
     led     oid[];
 BEGIN
     WITH RECURSIVE reached (oid) AS (
@@ -81,15 +84,40 @@ BEGIN
     SELECT 'lasting', r.rolname, 'can log in: whoever holds it can give it a password of '
         'their own, and lock out who uses it'
     FROM pg_roles r WHERE r.oid = ANY (led) AND r.rolcanlogin
+      -- Up to 14 a login can make others its members, who are no worse for it.
+      AND (r.oid = target OR version >= 150000 OR NOT EXISTS (SELECT FROM pg_auth_members m
+        WHERE m.roleid = r.oid AND m.member = ANY (led) AND m.grantor = r.oid))
     UNION ALL
-    SELECT 'lasting', r.rolname, 'owns objects: whoever holds it can let themselves in for ever'
-    FROM pg_roles r WHERE r.oid = ANY (led) AND EXISTS (
-        SELECT FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass
-          AND d.refobjid = r.oid AND d.deptype = 'o')
+    SELECT DISTINCT ON (r.oid, o.how) o.how, r.rolname, CASE o.how
+        WHEN 'lasting' THEN 'owns objects: whoever holds it can let themselves in for ever'
+        ELSE 'owns objects that its holders can have made' END
+    FROM pg_roles r, pg_shdepend d, LATERAL (SELECT CASE
+        WHEN d.classid IN ('pg_largeobject'::regclass, 'pg_default_acl'::regclass)
+            THEN 'could_leave'
+        WHEN d.dbid NOT IN (0, here) THEN 'could_leave'
+        WHEN coalesce(n.nspname ~ '^pg_temp_', false) THEN NULL
+        -- What its holders make in a schema would have everybody else refused.
+        WHEN granting AND EXISTS (SELECT FROM aclexplode(n.nspacl) a
+            WHERE a.grantee = ANY (led) AND a.privilege_type = 'CREATE') THEN 'could_leave'
+        ELSE 'lasting' END AS how
+        FROM (SELECT) AS one LEFT JOIN pg_namespace n ON d.dbid = here AND n.oid = CASE d.classid
+            WHEN 'pg_class'::regclass THEN (SELECT relnamespace FROM pg_class WHERE oid = d.objid)
+            WHEN 'pg_proc'::regclass THEN (SELECT pronamespace FROM pg_proc WHERE oid = d.objid)
+            WHEN 'pg_type'::regclass THEN (SELECT typnamespace FROM pg_type WHERE oid = d.objid)
+            END) AS o
+    WHERE r.oid = ANY (led) AND d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid
+      AND d.deptype = 'o' AND o.how IS NOT NULL
     UNION ALL
     SELECT 'lasting', r.rolname, format('can hand out the role "%s"', g.rolname)
     FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles g ON g.oid = m.roleid
-    WHERE m.member = ANY (led) AND m.admin_option;
+    WHERE m.member = ANY (led) AND m.admin_option
+    UNION ALL
+    -- SCRAM's are no use without the password that made them; MD5's are as good as one.
+    SELECT CASE WHEN current_setting('password_encryption') = 'md5' THEN 'lasting'
+        ELSE 'could_leave' END, r.rolname,
+        'can read what the server checks passwords by (pg_authid): with MD5, whoever has that '
+        'can log in as anybody'
+    FROM pg_roles r WHERE r.oid = ANY (led) AND r.rolname = 'pg_read_all_data';
 
     RETURN QUERY
     SELECT 'could_leave', r.rolname, 'can create databases'
@@ -104,7 +132,7 @@ BEGIN
       AND a.grantee = r.oid AND a.privilege_type = 'CREATE'
     UNION ALL
     (SELECT 'could_leave', CASE WHEN a.grantee = 0 THEN 'public' ELSE r.rolname END,
-        format('can create tables and functions in the schema "%s"%s', n.nspname,
+        format('can create tables and functions in the schema %I%s', n.nspname,
             CASE WHEN a.grantee = 0 THEN ', as everybody can' ELSE '' END)
     FROM pg_namespace n, aclexplode(n.nspacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
     WHERE a.privilege_type = 'CREATE' AND (a.grantee = 0 OR a.grantee = ANY (led))
@@ -112,7 +140,7 @@ BEGIN
     UNION ALL
     -- Of tables with very many privileges only the first are looked at.
     (SELECT 'could_leave', r.rolname, format(CASE WHEN a.is_grantable
-            THEN 'can grant %s on "%s" to others' ELSE 'can put a trigger on "%2$s"' END,
+            THEN 'can grant %s on %I to others' ELSE 'can put a trigger on %2$I' END,
             a.privilege_type, c.relname)
     FROM (SELECT d.objid FROM pg_shdepend d
         WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = ANY (led)
@@ -121,6 +149,7 @@ BEGIN
         LIMIT 1000) AS given
     JOIN pg_class c ON c.oid = given.objid, aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee
     WHERE a.grantee = ANY (led) AND (a.is_grantable OR a.privilege_type = 'TRIGGER')
+      AND c.relpersistence <> 't'
     LIMIT 5);
 END
 $$;

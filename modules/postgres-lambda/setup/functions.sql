@@ -27,20 +27,25 @@ BEGIN
 END
 $$;
 
+DROP FUNCTION IF EXISTS sym.end_sessions(oid, oid, interval);
+
 -- Ends the sessions of a user from whom a role was taken, and those of logins that are
 -- members of that user and had the role through them: one that did SET ROLE would keep it
 -- until its end. Never those of who still holds the role, of a superuser, of the broker or
--- of the owner. It answers how many it ended, once they are gone, and NULL where the user
--- still holds the role: on a standby, that the REVOKE has yet to arrive. It writes nothing,
--- so that it runs on a standby as well. It runs with its owner's rights so that the broker
--- need not be allowed to end sessions of its choice.
+-- of the owner, and none that began a minute after the REVOKE: it cannot have the role. It
+-- answers how many it ended, once they are gone, and NULL where the user still holds the role:
+-- on a standby, that the REVOKE has yet to arrive. It writes nothing, so that it runs on a
+-- standby as well. It runs with its owner's rights so that the broker need not be allowed to
+-- end sessions of its choice.
 CREATE OR REPLACE FUNCTION sym.end_sessions(
-    holder oid, role oid, patience interval DEFAULT '3 seconds'
+    holder oid, role oid, patience interval DEFAULT '3 seconds',
+    revoked timestamptz DEFAULT NULL
 ) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     users    oid[];
     pids     integer[];
+    hidden   integer;
     deadline timestamptz := clock_timestamp() + patience;
 BEGIN
     IF EXISTS (SELECT FROM pg_roles r WHERE r.oid = holder) AND
@@ -60,15 +65,30 @@ BEGIN
 
     -- First who, then the deed: in one query the planner could do it the other way round.
     SELECT array_agg(a.pid) INTO pids FROM pg_stat_activity a
-    WHERE a.usesysid = ANY (users) AND a.pid <> pg_backend_pid();
+    WHERE a.usesysid = ANY (users) AND a.pid <> pg_backend_pid()
+      AND (revoked IS NULL OR a.backend_start IS NULL
+        OR a.backend_start <= revoked + interval '1 minute');
     PERFORM pg_terminate_backend(pid) FROM unnest(pids) pid;
+    -- A session that is starting has the role that it asked for, and nobody sees whose it is:
+    -- post_auth_delay keeps it there for as long as its user likes.
+    FOREACH hidden IN ARRAY sym.starting() LOOP
+        BEGIN
+            IF pg_terminate_backend(hidden) THEN
+                pids := pids || hidden;
+            END IF;
+        EXCEPTION WHEN insufficient_privilege THEN
+            NULL; -- A superuser's, or one that nobody has logged in to yet.
+        END;
+    END LOOP;
     LOOP
         PERFORM pg_stat_clear_snapshot();
         EXIT WHEN pids IS NULL OR NOT EXISTS (
             SELECT FROM pg_stat_activity a WHERE a.pid = ANY (pids) AND a.usesysid = ANY (users));
         IF clock_timestamp() > deadline THEN
-            RAISE EXCEPTION 'a session of "%" does not end', coalesce(
-                (SELECT rolname FROM pg_roles r WHERE r.oid = holder), holder::text)
+            RAISE EXCEPTION 'a session of "%" does not end (process %): if it does not react to '
+                'pg_terminate_backend, the server has to be restarted', coalesce(
+                (SELECT rolname FROM pg_roles r WHERE r.oid = holder), holder::text),
+                (SELECT min(a.pid) FROM pg_stat_activity a WHERE a.pid = ANY (pids))
                 USING ERRCODE = 'lock_not_available';
         END IF;
         PERFORM pg_sleep(0.002);
@@ -77,30 +97,77 @@ BEGIN
 END
 $$;
 
--- Ends sessions that lock the ledger against the broker, and answers whose. Nobody but the
--- broker and the owner has any business with these locks; who may read or write all data
--- can take them all the same. A prepared transaction can hold one, too: that is named, and
--- only its owner or a superuser can end it.
+-- The processes of sessions that have been starting for a while: they hold the number of a
+-- transaction, as every session at work does, and are in no list of sessions, or in one without
+-- a user and a database, which processes of the server's own have.
+CREATE OR REPLACE FUNCTION sym.starting() RETURNS integer[]
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    seen  integer[];
+    again integer[];
+BEGIN
+    FOR round IN 1 .. 6 LOOP
+        SELECT array_agg(l.pid) INTO again FROM pg_locks l
+        WHERE l.locktype = 'virtualxid' AND l.pid IS NOT NULL AND l.pid <> pg_backend_pid()
+          AND (seen IS NULL OR l.pid = ANY (seen));
+        PERFORM pg_stat_clear_snapshot();
+        SELECT array_agg(pid) INTO seen FROM unnest(again) pid
+        WHERE NOT EXISTS (SELECT FROM pg_stat_get_activity(NULL) a
+            WHERE a.pid = pid.pid AND (a.usesysid IS NOT NULL OR a.datid IS NOT NULL));
+        EXIT WHEN seen IS NULL;
+        PERFORM pg_sleep(CASE WHEN round = 1 THEN 0.02 ELSE 0.1 END);
+    END LOOP;
+    RETURN coalesce(seen, '{}');
+END
+$$;
+
+-- The transactions that a user, or a role, has prepared since a time and not ended: one that
+-- was prepared with a role commits without it. Each with the statement that ends it, which only
+-- its owner and superusers may run.
+CREATE OR REPLACE FUNCTION sym.prepared(holder oid, role oid, since timestamptz) RETURNS text[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT format('ROLLBACK PREPARED %L in the database "%s"', p.gid, p.database)
+        FROM pg_prepared_xact() x JOIN pg_prepared_xacts p ON p.transaction = x.transaction
+        WHERE x.ownerid IN (holder, role) AND p.prepared >= since ORDER BY p.prepared);
+END
+$$;
+
+-- Ends sessions that keep the broker from the ledger or from the catalogue, and all others of
+-- their users, and answers whose they were. Who may read or write all data can lock the
+-- ledger's tables. Anybody can queue for a lock on the catalogue that they will not get
+-- (CREATE RULE asks for it before it looks at rights), with everybody else behind them; and
+-- anybody can fill the table of locks. A prepared transaction can hold a lock, too: that is
+-- named, and only its owner or a superuser can end it.
 CREATE OR REPLACE FUNCTION sym.clear_way() RETURNS TABLE (whose text, ended boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    strong  text[] := ARRAY['ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
+                            'AccessExclusiveLock'];
+    full_up integer := current_setting('max_locks_per_transaction')::integer
+                       * current_setting('max_connections')::integer / 4;
     blocker record;
+    other   record;
 BEGIN
     FOR blocker IN
         SELECT DISTINCT l.pid, a.usesysid, p.gid, p.owner, p.database
         FROM pg_locks l
-        LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+        LEFT JOIN pg_stat_get_activity(NULL) a ON a.pid = l.pid
         -- A prepared transaction has no session. Its number is that of another of its locks.
         LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
             AND x.virtualtransaction = l.virtualtransaction
         LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
-        WHERE l.locktype = 'relation' AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock',
-                'ExclusiveLock', 'AccessExclusiveLock')
-          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND l.relation IN (
-            SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'sym'::regnamespace)
+        WHERE l.pid IS DISTINCT FROM pg_backend_pid() AND (
+            l.locktype = 'relation' AND l.mode = ANY (strong)
+                AND l.database IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+                -- The catalogue's tables have the numbers that came with the server.
+                AND (l.relation < 16384 OR l.relation IN (
+                    SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'sym'::regnamespace))
+            OR l.pid IN (SELECT n.pid FROM pg_locks n GROUP BY n.pid HAVING count(*) > full_up))
     LOOP
         IF blocker.pid IS NULL THEN
+            CONTINUE WHEN blocker.gid IS NULL;
             whose := format('the prepared transaction %L of "%s" (run in the database "%s": '
                 'ROLLBACK PREPARED %L)', blocker.gid, blocker.owner, blocker.database,
                 blocker.gid);
@@ -111,6 +178,10 @@ BEGIN
                 pg_get_userbyid(blocker.usesysid));
             ended := false;
             IF NOT (SELECT rolsuper FROM pg_roles WHERE oid = blocker.usesysid) THEN
+                FOR other IN SELECT a.pid FROM pg_stat_get_activity(NULL) a
+                             WHERE a.usesysid = blocker.usesysid AND a.pid <> blocker.pid LOOP
+                    PERFORM pg_terminate_backend(other.pid);
+                END LOOP;
                 ended := pg_terminate_backend(blocker.pid, 1000);
             END IF;
             RETURN NEXT;

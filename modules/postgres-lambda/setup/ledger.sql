@@ -54,6 +54,20 @@ ALTER TABLE sym.grants ALTER COLUMN granted_in SET DEFAULT pg_current_xact_id();
 -- well, and what it writes has its number, from before the grant.
 ALTER TABLE sym.grants ADD COLUMN IF NOT EXISTS oldest_then xid8;
 
+-- Members of pg_read_all_data can read the statistics of columns, and long values that are
+-- stored apart.
+DO $$
+DECLARE
+    kept text;
+BEGIN
+    FOREACH kept IN ARRAY ARRAY['run', 'username', 'rolename', 'requester', 'reason'] LOOP
+        EXECUTE format('ALTER TABLE sym.grants ALTER COLUMN %I SET STATISTICS 0', kept);
+        IF kept NOT LIKE '%name' THEN
+            EXECUTE format('ALTER TABLE sym.grants ALTER COLUMN %I SET STORAGE MAIN', kept);
+        END IF;
+    END LOOP;
+END
+$$;
 -- These hold only what is not done, so that work does not grow with the ledger.
 CREATE INDEX IF NOT EXISTS grants_active ON sym.grants (user_oid, role_oid)
     WHERE revoked_at IS NULL;
@@ -70,6 +84,8 @@ CREATE TABLE IF NOT EXISTS sym.users (
     username name PRIMARY KEY,
     email    text NOT NULL
 );
+ALTER TABLE sym.users ALTER COLUMN username SET STATISTICS 0;
+ALTER TABLE sym.users ALTER COLUMN email SET STATISTICS 0;
 -- When we made this user; NULL where somebody else did. Added in version 2 of the ledger.
 ALTER TABLE sym.users ADD COLUMN IF NOT EXISTS made_at timestamptz;
 

@@ -195,25 +195,33 @@ END
 $$;
 
 -- What comes after the REVOKE: it ends the sessions, unless they are to be kept, and notes
--- that nothing is left to do, unless there are readers, where sessions may be as well.
+-- that nothing is left to do, unless there are readers, where sessions may be as well, or
+-- prepared transactions of the user, which somebody else has to end.
 CREATE OR REPLACE FUNCTION sym.finish(
     of_run text, of_user bigint, of_role bigint, ending boolean, listed boolean,
     patience_ms bigint
 ) RETURNS json
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    ended   integer;
-    readers boolean := listed;
+    ended    integer;
+    readers  boolean := listed;
+    prepared text[] := '{}';
 BEGIN
     IF ending THEN
-        ended := sym.end_sessions(of_user::oid, of_role::oid, patience_ms * interval '1 millisecond');
+        ended := sym.end_sessions(of_user::oid, of_role::oid, patience_ms * interval '1 millisecond',
+            (SELECT revoked_at FROM sym.grants WHERE run = of_run));
         readers := ended IS NOT NULL AND (listed OR EXISTS (SELECT FROM sym.readers()));
     END IF;
-    IF NOT (ending AND readers) THEN
+    IF ended IS NOT NULL THEN
+        prepared := sym.prepared(of_user::oid, of_role::oid,
+            (SELECT granted_at FROM sym.grants WHERE run = of_run));
+    END IF;
+    IF NOT (ending AND readers) AND prepared = '{}' THEN
         UPDATE sym.grants SET sessions_ended_at = clock_timestamp()
         WHERE run = of_run AND revoked_at IS NOT NULL AND sessions_ended_at IS NULL;
     END IF;
     RETURN json_build_object('ended', ended, 'readers', ending AND readers,
+        'prepared', prepared,
         'still_through', sym.still_through(of_user::oid, of_role::oid));
 END
 $$;

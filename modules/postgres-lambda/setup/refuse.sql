@@ -50,10 +50,10 @@ BEGIN
     END IF;
     -- Memberships belong to the whole server and a ledger to one database: two ledgers of
     -- one broker would take back what the other has handed out.
-    SELECT min(datname) INTO another
-    FROM pg_shdepend JOIN pg_database d ON d.oid = dbid
-    WHERE refclassid = 'pg_authid'::regclass AND datname <> current_database()
-      AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = broker);
+    -- The right to a database shows it: anybody can give somebody rights to things of theirs.
+    SELECT min(d.datname) INTO another
+    FROM pg_database d, aclexplode(d.datacl) a JOIN pg_roles b ON b.oid = a.grantee
+    WHERE b.rolname = broker AND d.datname <> current_database();
     IF another IS NOT NULL THEN
         RAISE EXCEPTION 'The broker "%" has rights in the database "%" already. Every '
             'database needs a broker of its own: choose another name here.', broker, another;
@@ -65,11 +65,10 @@ BEGIN
             'already. Up to version 15 of PostgreSQL two databases cannot hand out one role: '
             'make a role for each of them.', r.rolname, b.rolname, min(d.datname)) INTO another
         FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid
-        JOIN pg_roles b ON b.oid = m.member JOIN pg_shdepend s ON s.refobjid = b.oid
-        JOIN pg_database d ON d.oid = s.dbid
+        JOIN pg_roles b ON b.oid = m.member, pg_database d, aclexplode(d.datacl) a
         WHERE r.rolname = ANY (targets) AND m.admin_option AND b.rolcanlogin
           AND NOT (b.rolinherit OR b.rolsuper OR b.rolcreaterole) AND b.rolname <> broker
-          AND s.refclassid = 'pg_authid'::regclass AND d.datname <> current_database()
+          AND a.grantee = b.oid AND d.datname <> current_database()
         GROUP BY r.rolname, b.rolname LIMIT 1;
         IF another IS NOT NULL THEN
             RAISE EXCEPTION '%', another;

@@ -1,0 +1,231 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sym-postgres-quickstart/functions/internal/event"
+)
+
+// These are what somebody found who did not write the ledger.
+
+// TestSessionAsleepInItsStartEnds has a session that has taken the role by its start-up options
+// and shows up in no list of sessions yet: any user may have it wait there.
+func TestSessionAsleepInItsStartEnds(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		f.escalate("run", "alice", "readonly")
+		settings, err := pgx.ParseConfig(f.server.URLFor(f.of("alice"), password, "db_"+f.suffix))
+		require.NoError(f, err)
+		settings.RuntimeParams["role"] = f.of("readonly")
+		settings.RuntimeParams["post_auth_delay"] = "20"
+		sleeping := make(chan error, 1)
+		ctx, cancel := context.WithTimeout(f.Context(), 15*time.Second)
+		defer cancel()
+		go func() {
+			// The signal wakes it, and it ends when it has come to its first statement.
+			conn, err := pgx.ConnectConfig(ctx, settings)
+			if err == nil {
+				_, err = conn.Exec(ctx, "SELECT * FROM orders")
+				_ = conn.Close(ctx)
+			}
+			sleeping <- err
+		}()
+		require.Eventually(f, func() bool {
+			return query[bool](f, `SELECT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'virtualxid'
+				AND l.pid <> pg_backend_pid() AND NOT EXISTS (SELECT FROM pg_stat_activity a
+					WHERE a.pid = l.pid AND a.datid IS NOT NULL))`)
+		}, 10*time.Second, 20*time.Millisecond)
+
+		f.deescalate("run")
+		require.Error(f, <-sleeping)
+		require.NoError(f, ctx.Err(), "it was ended, and has not merely been given up")
+	})
+}
+
+func TestPreparedTransactionOfTheHolderIsTold(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		exec(f, f.owner, "GRANT UPDATE ON orders TO %s", f.name("readonly"))
+		for _, end := range []string{"by its run", "by the sweep"} {
+			f.escalate(end, "alice", "readonly")
+			alice := f.login("alice")
+			exec(f, alice, "BEGIN; UPDATE orders SET item = 'ink'; PREPARE TRANSACTION '%s'", f.suffix)
+			finish := func() (err error) {
+				if end == "by its run" {
+					_, err = f.Deescalate(f.Context(), End{Run: end + "_" + f.suffix})
+				} else {
+					f.expire(end)
+					_, err = f.Sweep(f.Context())
+				}
+				return err
+			}
+			for range 2 {
+				err := finish()
+				require.ErrorContains(f, err, "ROLLBACK PREPARED '"+f.suffix+"'", end)
+				require.ErrorContains(f, err, "was taken from", end)
+				require.False(f, f.reads("alice"))
+			}
+			exec(f, f.root, "ROLLBACK PREPARED '%s'", f.suffix)
+			require.NoError(f, finish())
+			_, err := f.Sweep(f.Context())
+			require.NoError(f, err)
+		}
+	})
+}
+
+// TestQueueForTheCatalogueIsNamed has a login without any right ask for a lock that it
+// will not get, behind a transaction of its own: everybody else queues behind that.
+func TestQueueForTheCatalogueIsNamed(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		f.escalate("run", "alice", "readonly")
+		f.expire("run")
+		reading, queueing := f.person("mallory"), f.login("mallory")
+		exec(f, reading, "BEGIN; SELECT count(*) FROM pg_auth_members")
+		queued := make(chan error, 1)
+		go func() {
+			_, err := queueing.Exec(context.Background(), "CREATE RULE r AS ON INSERT TO "+
+				"pg_catalog.pg_auth_members DO NOTHING")
+			queued <- err
+		}()
+		require.Eventually(f, func() bool {
+			return query[bool](f, "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+		}, 10*time.Second, 20*time.Millisecond)
+
+		f.within(28*time.Second, func(ctx context.Context) {
+			_, err := f.Sweep(ctx)
+			require.Error(f, err)
+			require.ErrorContains(f, err, fmt.Sprint("session ", queueing.PgConn().PID(), " "))
+		})
+		_ = reading.Close(f.Context())
+		<-queued
+		_, _ = f.Sweep(f.Context())
+		require.False(f, f.reads("alice"))
+	})
+}
+
+// TestFullTableOfLocksIsNamed has a login without any right take every lock there is.
+func TestFullTableOfLocksIsNamed(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		f.escalate("run", "alice", "readonly")
+		f.expire("run")
+		mallory := f.person("mallory")
+		for _, step := range []int{2000, 100, 10, 1} {
+			for range 50 {
+				_, err := mallory.Exec(f.Context(), fmt.Sprintf(
+					"SELECT pg_advisory_lock((random() * 1e18)::bigint) FROM generate_series(1, %d)", step))
+				if err != nil {
+					break
+				}
+			}
+		}
+		f.within(28*time.Second, func(ctx context.Context) {
+			_, err := f.Sweep(ctx)
+			if err != nil {
+				require.ErrorContains(f, err, fmt.Sprint("session ", mallory.PgConn().PID(), " "))
+			}
+		})
+		_ = mallory.Close(f.Context())
+		_, _ = f.Sweep(f.Context())
+		require.False(f, f.reads("alice"))
+	})
+}
+
+// TestHoldersCannotHaveARoleRefusedToOthers has what any holder of a role may make as that role.
+func TestHoldersCannotHaveARoleRefusedToOthers(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		exec(f, f.owner, "CREATE SCHEMA app; GRANT CREATE, USAGE ON SCHEMA app TO %s", f.name("readonly"))
+		f.setup("readonly")
+		for _, make := range []string{
+			"CREATE TEMP TABLE t (a int); CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+			"SELECT lo_create(0)",
+			"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
+			"CREATE TABLE app.mine (a int)",
+		} {
+			f.escalate("of alice "+make[:12], "alice", "readonly")
+			alice := f.login("alice")
+			exec(f, alice, "SET ROLE %s; %s", f.name("readonly"), make)
+			f.escalate("of bob "+make[:12], "bob", "readonly")
+			f.deescalate("of bob " + make[:12])
+			f.deescalate("of alice " + make[:12])
+		}
+		if f.server.Major < 15 {
+			mallory := f.person("mallory")
+			exec(f, mallory, "GRANT %s TO %s", f.name("mallory"), f.name("readonly"))
+			f.escalate("on 14", "bob", "readonly")
+		}
+	})
+}
+
+func TestThingsGivenToTheBrokerElsewhereMeanNothing(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		f.person("mallory")
+		elsewhere := f.dial(f.server.URLFor(f.of("mallory"), password, "postgres"))
+		var object uint32
+		require.NoError(f, elsewhere.QueryRow(f.Context(), "SELECT lo_create(0)").Scan(&object))
+		exec(f, elsewhere, "GRANT SELECT ON LARGE OBJECT %d TO %s", object, name(f.broker))
+		f.setup("readonly")
+		f.escalate("run", "alice", "readonly")
+		exec(f, f.root, "DELETE FROM sym.grants")
+		swept, err := f.Sweep(f.Context())
+		require.NoError(f, err)
+		assert.Len(f, swept.Repaired, 1)
+		require.False(f, f.reads("alice"))
+	})
+}
+
+// TestStatisticsTellNothingOfTheLedger has a member of pg_read_all_data look where policies do
+// not hold.
+func TestStatisticsTellNothingOfTheLedger(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		mallory := f.writer("mallory")
+		for i := range 20 {
+			request := f.request(fmt.Sprint("run", i), "alice", "readonly")
+			request.Reason = "secret reason"
+			_, err := f.Escalate(f.Context(), request)
+			require.NoError(f, err)
+		}
+		exec(f, f.root, "ANALYZE sym.grants; ANALYZE sym.users")
+		var found string
+		require.NoError(f, mallory.QueryRow(f.Context(), `SELECT coalesce(string_agg(concat(stavalues1::text,
+			stavalues2::text, stavalues3::text), ''), '') FROM pg_statistic WHERE starelid IN
+			(SELECT oid FROM pg_class WHERE relname IN ('grants', 'users'))`).Scan(&found))
+		assert.NotContains(f, found, "secret")
+		assert.NotContains(f, found, "@example.com")
+	})
+}
+
+// TestNewSessionsAreNotEndedAgainAndAgain has an end that is not complete for a while.
+func TestNewSessionsAreNotEndedAgainAndAgain(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		if !query[bool](f, "SELECT rolsuper FROM pg_roles WHERE rolname = $1", f.ownerName) {
+			exec(f, f.root, "GRANT pg_read_all_stats TO %s", name(f.ownerName))
+		}
+		f.escalate("run", "alice", "readonly")
+		f.deescalate("run")
+		exec(f, f.root, `UPDATE sym.grants SET sessions_ended_at = NULL,
+			revoked_at = revoked_at - interval '2 minutes'`)
+		alice := f.login("alice")
+		_, err := f.Sweep(f.Context())
+		require.NoError(f, err)
+		require.NoError(f, alice.Ping(f.Context()))
+	})
+}
+
+func TestPasswordVerifiersAreTold(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		exec(f, f.root, "GRANT pg_read_all_data TO %s", f.name("readonly"))
+		checked, err := f.Check(f.Context(), f.request("run", "alice", "readonly"))
+		require.NoError(f, err)
+		assert.Contains(f, fmt.Sprint(checked.CouldLeave), "pg_authid")
+		if f.server.Major >= 18 {
+			return // It warns of MD5, and the next one removes it.
+		}
+		exec(f, f.root, "ALTER DATABASE %s SET password_encryption = 'md5'", name("db_"+f.suffix))
+		f.refusedBy(f.ledgerOf(f.broker), event.LastingRole, f.request("run", "alice", "readonly"))
+	})
+}
