@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -94,6 +95,11 @@ func Named(err error) error {
 	}
 	var connect *pgconn.ConnectError
 	switch {
+	case errors.As(err, &connect) && hangs(err):
+		return DatabaseUnavailable{"the database took the connection, and did not finish the login " +
+			"in time: it is overloaded, or somebody locks its catalogue (a superuser sees who, in " +
+			"another database: SELECT pid FROM pg_locks WHERE NOT granted AND mode = " +
+			"'AccessExclusiveLock'): " + lastLine(err)}
 	case errors.As(err, &connect):
 		return DatabaseUnavailable{"the database cannot be reached: " + lastLine(err)}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -110,6 +116,16 @@ func Named(err error) error {
 func Meeting(err *pgconn.PgError) bool {
 	return err.Code == "XX000" &&
 		(err.File == "heapam.c" || strings.Contains(err.Message, "concurrently"))
+}
+
+// hangs tells whether a connection was made and then not served.
+func hangs(err error) bool {
+	var dialling *net.OpError
+	if errors.As(err, &dialling) && dialling.Op == "dial" {
+		return false
+	}
+	var network net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
 }
 
 // lost tells whether an error means that the connection is gone.

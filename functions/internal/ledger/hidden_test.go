@@ -3,6 +3,8 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -130,7 +132,10 @@ func TestFullTableOfLocksIsNamed(t *testing.T) {
 			}
 		})
 		_ = mallory.Close(f.Context())
-		_, _ = f.Sweep(f.Context())
+		require.Eventually(f, func() bool {
+			_, err := f.Sweep(f.Context())
+			return err == nil
+		}, 20*time.Second, 100*time.Millisecond)
 		require.False(f, f.reads("alice"))
 	})
 }
@@ -227,5 +232,107 @@ func TestPasswordVerifiersAreTold(t *testing.T) {
 		}
 		exec(f, f.root, "ALTER DATABASE %s SET password_encryption = 'md5'", name("db_"+f.suffix))
 		f.refusedBy(f.ledgerOf(f.broker), event.LastingRole, f.request("run", "alice", "readonly"))
+	})
+}
+
+// TestSessionsThatStartMeanwhileEnd has a user log in with the role in a loop while it ends.
+func TestSessionsThatStartMeanwhileEnd(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		settings, err := pgx.ParseConfig(f.server.URLFor(f.of("alice"), password, "db_"+f.suffix))
+		require.NoError(f, err)
+		settings.RuntimeParams["role"] = f.of("readonly")
+		for round := range 3 {
+			run := fmt.Sprint("run", round)
+			f.escalate(run, "alice", "readonly")
+			ctx, stop := context.WithCancel(f.Context())
+			sessions := make(chan *pgx.Conn, 1000)
+			var trying sync.WaitGroup
+			for range 4 {
+				trying.Go(func() {
+					for ctx.Err() == nil {
+						// Once the role is gone, the server refuses.
+						if conn, err := pgx.ConnectConfig(f.Context(), settings); err == nil {
+							sessions <- conn
+						}
+					}
+				})
+			}
+			require.Eventually(f, func() bool { return len(sessions) > 4 },
+				20*time.Second, time.Millisecond)
+			f.deescalate(run)
+			stop()
+			trying.Wait()
+			close(sessions)
+			for conn := range sessions {
+				_, err := conn.Exec(f.Context(), "SELECT * FROM orders")
+				require.Error(f, err, "a session has kept the role")
+				_ = conn.Close(f.Context())
+			}
+		}
+	})
+}
+
+// TestLedgerLockedAgainAndAgain has sessions that lock the ledger anew as soon as they are ended.
+func TestLedgerLockedAgainAndAgain(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		f.escalate("run", "alice", "readonly")
+		f.expire("run")
+		_ = f.writer("mallory").Close(f.Context())
+		ctx, stop := context.WithCancel(f.Context())
+		var locking sync.WaitGroup
+		for range 5 {
+			locking.Go(func() {
+				for ctx.Err() == nil {
+					conn, err := pgx.Connect(ctx, f.server.URLFor(f.of("mallory"), password, "db_"+f.suffix))
+					if err != nil {
+						continue
+					}
+					_, _ = conn.PgConn().Exec(ctx,
+						"BEGIN; LOCK TABLE sym.grants; SELECT pg_sleep(100)").ReadAll()
+					_ = conn.Close(ctx)
+				}
+			})
+		}
+		require.Eventually(f, func() bool {
+			return query[bool](f, `SELECT EXISTS (SELECT FROM pg_locks
+				WHERE mode = 'AccessExclusiveLock' AND relation = 'sym.grants'::regclass)`)
+		}, 20*time.Second, time.Millisecond)
+		f.within(29*time.Second, func(ctx context.Context) {
+			_, err := f.Sweep(ctx)
+			require.Error(f, err)
+			require.ErrorContains(f, err, "mallory_"+f.suffix)
+			if f.reads("alice") {
+				require.ErrorContains(f, err, f.of("alice"))
+			}
+		})
+		stop()
+		locking.Wait()
+	})
+}
+
+// TestAdministratorsOfAUserKeepTheirSessions has whoever made a user, who from 16 on may hand it
+// out and is a member for nothing else.
+func TestAdministratorsOfAUserKeepTheirSessions(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		exec(f, f.root, "CREATE ROLE %s LOGIN CREATEROLE PASSWORD '%s'", f.name("hr"),
+			strings.ReplaceAll(password, "'", "''"))
+		hr := f.login("hr")
+		exec(f, hr, "CREATE ROLE %s LOGIN PASSWORD '%s'", f.name("dora"),
+			strings.ReplaceAll(password, "'", "''"))
+		f.escalate("run", "dora", "readonly")
+		f.deescalate("run")
+		require.NoError(f, hr.Ping(f.Context()))
+	})
+}
+
+func TestMayHandItOutIsStillHeld(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		f.escalate("run", "alice", "readonly")
+		with := "WITH ADMIN OPTION"
+		if f.server.Major >= 16 {
+			with = "WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"
+		}
+		exec(f, f.owner, "GRANT %s TO %s %s", f.name("readonly"), f.name("alice"), with)
+		assert.Equal(f, []string{f.of("readonly")}, f.deescalate("run").StillMemberThrough)
 	})
 }

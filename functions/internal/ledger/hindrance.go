@@ -69,7 +69,7 @@ func (l *Ledger) explain(ctx context.Context, role string, err error) error {
 		found = found[:mostNamed]
 	}
 	return explained(err, "", inTheWay+strings.Join(found, ", ")+more+
-		". A database administrator has to end it")
+		". A database administrator has to end it, or to restart the server where it does not react")
 }
 
 // lookup asks who is in the way.

@@ -43,7 +43,7 @@ func (s *sweep) tidy(ctx context.Context) {
 				"role", d.Role, "error", err)
 			s.swept.Failed = append(s.swept.Failed,
 				event.Failed{User: d.User, Role: d.Role, Message: err.Error()})
-			s.told = append(s.told, fmt.Sprintf("%q has the role %q from this function, no run "+
+			s.late = append(s.late, fmt.Sprintf("%q has the role %q from this function, no run "+
 				"accounts for it, and it could not be taken back: %s.", d.User, d.Role, err))
 		case run != "":
 			s.swept.Repaired = append(s.swept.Repaired,

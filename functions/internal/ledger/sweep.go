@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,10 +41,12 @@ func (e SweepIncomplete) Error() string { return e.Message }
 func (l *Ledger) Sweep(ctx context.Context) (event.Swept, error) {
 	s := sweep{Ledger: l, swept: event.Swept{Revoked: []event.Revoked{},
 		Failed: []event.Failed{}, Repaired: []event.Revoked{}, Drift: []event.Drift{}}}
-	due, err := l.due(ctx)
+	due, err := l.due(ctx, nil)
 	for try := 0; isBusy(err) && try < mostClearings && ctx.Err() == nil; try++ {
-		s.clearWay(ctx) // Whoever locks the ledger may come again.
-		due, err = l.due(ctx)
+		// Whoever locks the ledger may come again: the way is cleared, and used at once.
+		var found []blocker
+		due, err = l.due(ctx, &found)
+		s.cleared(ctx, found)
 	}
 	if err != nil {
 		return s.swept, s.unread(ctx, l.explain(ctx, "", err))
@@ -70,8 +73,9 @@ type sweep struct {
 	ends []event.Deescalated
 	// gone is the error after which nothing else can be tried.
 	gone error
-	// told are the sentences that a person has to read.
-	told []string
+	// told are the sentences that a person has to read, late those about people who have
+	// what they should not.
+	late, told []string
 }
 
 // dueRun is a run that a sweep has to end.
@@ -86,10 +90,14 @@ type dueRun struct {
 
 // due lists the runs that a sweep has to end, the longest overdue first. A run whose expiry is
 // no time that we could have written is over.
-func (l *Ledger) due(ctx context.Context) (due []dueRun, err error) {
+// With a list of blockers it ends the sessions that lock the ledger first.
+func (l *Ledger) due(ctx context.Context, found *[]blocker) (due []dueRun, err error) {
 	err = l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
 		begin(ctx, batch, time.Second)
+		if found != nil {
+			queueClearing(batch, found)
+		}
 		batch.Queue(`
 			SELECT run, coalesce(username::text, ''), coalesce(rolename::text, ''),
 				coalesce(requester, ''), `+micros("expires_at")+`, over FROM (
@@ -197,11 +205,11 @@ func (s *sweep) fail(ctx context.Context, run dueRun) {
 		whose += " (" + run.requester + ")"
 	}
 	if run.revoked || strings.HasPrefix(err.Error(), tookBare) {
-		s.told = append(s.told, fmt.Sprintf("The role %q was taken from %s, but the end is not "+
+		s.late = append(s.late, fmt.Sprintf("The role %q was taken from %s, but the end is not "+
 			"complete, so that a session may have it still: %s.", run.Role, whose, err))
 		return
 	}
-	s.told = append(s.told, fmt.Sprintf("The role %q of %s should have ended at %s, and that "+
+	s.late = append(s.late, fmt.Sprintf("The role %q of %s should have ended at %s, and that "+
 		"could not be done: %s.", run.Role, whose,
 		run.expired.Format("2006-01-02 15:04:05 UTC"), err))
 }
@@ -242,27 +250,38 @@ func (l *Ledger) holders(ctx context.Context) (found []string, err error) {
 	return found, err
 }
 
-// clearWay ends the sessions that lock the ledger, and says whose they were.
+// blocker is a row of sym.clear_way: whose session or prepared transaction locks the ledger,
+// and whether it was ended.
+type blocker struct {
+	Whose string
+	Ended bool
+}
+
+func queueClearing(batch *pgx.Batch, found *[]blocker) {
+	batch.Queue(`SELECT whose, ended FROM sym.clear_way()`).Query(func(rows pgx.Rows) (err error) {
+		*found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[blocker])
+		return err
+	})
+}
+
+// clearWay ends the sessions that lock the ledger.
 func (s *sweep) clearWay(ctx context.Context) {
-	type blocker struct {
-		Whose string
-		Ended bool
-	}
 	var found []blocker
 	err := s.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
 		begin(ctx, batch, time.Second)
-		batch.Queue(`SELECT whose, ended FROM sym.clear_way()`).Query(func(rows pgx.Rows) (err error) {
-			found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[blocker])
-			return err
-		})
+		queueClearing(batch, &found)
 		batch.Queue("COMMIT")
 		return run(ctx, conn, batch)
 	})
 	if err != nil {
 		s.log.WarnContext(ctx, "who locks the ledger could not be found out", "error", err)
-		return
 	}
+	s.cleared(ctx, found)
+}
+
+// cleared says whose sessions were ended, each once.
+func (s *sweep) cleared(ctx context.Context, found []blocker) {
 	for _, b := range found {
 		message := fmt.Sprintf("The ledger was locked by %s. ", b.Whose)
 		if b.Ended {
@@ -270,6 +289,9 @@ func (s *sweep) clearWay(ctx context.Context) {
 		} else {
 			message += "It could not be ended by this function: a database administrator has to end " +
 				"it, or to restart the server where it does not react."
+		}
+		if slices.Contains(s.told, message) {
+			continue
 		}
 		s.log.WarnContext(ctx, "the ledger was locked", "by", b.Whose, "ended", b.Ended)
 		s.swept.Drift = append(s.swept.Drift,
@@ -280,12 +302,13 @@ func (s *sweep) clearWay(ctx context.Context) {
 
 // outcome is the sweep's error, if there is one.
 func (s *sweep) outcome(due int) error {
-	if len(s.told) == 0 {
+	all := slices.Concat(s.late, s.told)
+	if len(all) == 0 {
 		return nil
 	}
-	named := s.told[:min(len(s.told), mostNamed)]
+	named := all[:min(len(all), mostNamed)]
 	message := strings.Join(named, " ")
-	if more := len(s.told) - len(named); more > 0 {
+	if more := len(all) - len(named); more > 0 {
 		message += fmt.Sprintf(" And %d more, which the function's log names.", more)
 	}
 	if len(s.swept.Failed) > 0 {

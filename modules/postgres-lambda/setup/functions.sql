@@ -46,6 +46,7 @@ DECLARE
     users    oid[];
     pids     integer[];
     hidden   integer;
+    count    integer := 0;
     deadline timestamptz := clock_timestamp() + patience;
 BEGIN
     IF EXISTS (SELECT FROM pg_roles r WHERE r.oid = holder) AND
@@ -55,7 +56,10 @@ BEGIN
     WITH RECURSIVE below (oid) AS (
         SELECT holder
         UNION
+        -- From 16 on a membership may be one that only lets its holder pass it on.
         SELECT m.member FROM pg_auth_members m JOIN below b ON m.roleid = b.oid
+        WHERE (to_jsonb(m)->>'set_option')::boolean IS NOT FALSE
+           OR (to_jsonb(m)->>'inherit_option')::boolean IS NOT FALSE
     )
     SELECT array_agg(b.oid) INTO users FROM below b LEFT JOIN pg_roles r ON r.oid = b.oid
     -- The sessions of a user who was dropped go on, too.
@@ -63,23 +67,25 @@ BEGIN
         AND (b.oid = holder OR NOT EXISTS (
             SELECT FROM pg_roles t WHERE t.oid = role AND sym.holds(b.oid, t.oid)));
 
-    -- First who, then the deed: in one query the planner could do it the other way round.
-    SELECT array_agg(a.pid) INTO pids FROM pg_stat_activity a
-    WHERE a.usesysid = ANY (users) AND a.pid <> pg_backend_pid()
-      AND (revoked IS NULL OR a.backend_start IS NULL
-        OR a.backend_start <= revoked + interval '1 minute');
-    PERFORM pg_terminate_backend(pid) FROM unnest(pids) pid;
-    -- A session that is starting has the role that it asked for, and nobody sees whose it is:
-    -- post_auth_delay keeps it there for as long as its user likes.
+    -- A session that is starting may have the role that it asked for already, and nobody sees
+    -- whose it is. It is waited for until it shows; post_auth_delay, or a lock, keeps it there
+    -- for as long as its user likes, and then it is ended.
     FOREACH hidden IN ARRAY sym.starting() LOOP
         BEGIN
-            IF pg_terminate_backend(hidden) THEN
-                pids := pids || hidden;
+            IF pg_terminate_backend(hidden, 1000) THEN
+                count := count + 1;
             END IF;
         EXCEPTION WHEN insufficient_privilege THEN
             NULL; -- A superuser's, or one that nobody has logged in to yet.
         END;
     END LOOP;
+    -- First who, then the deed: in one query the planner could do it the other way round.
+    PERFORM pg_stat_clear_snapshot();
+    SELECT array_agg(a.pid) INTO pids FROM pg_stat_activity a
+    WHERE a.usesysid = ANY (users) AND a.pid <> pg_backend_pid()
+      AND (revoked IS NULL OR a.backend_start IS NULL
+        OR a.backend_start <= revoked + interval '1 minute');
+    PERFORM pg_terminate_backend(pid) FROM unnest(pids) pid;
     LOOP
         PERFORM pg_stat_clear_snapshot();
         EXIT WHEN pids IS NULL OR NOT EXISTS (
@@ -93,7 +99,7 @@ BEGIN
         END IF;
         PERFORM pg_sleep(0.002);
     END LOOP;
-    RETURN coalesce(cardinality(pids), 0);
+    RETURN count + coalesce(cardinality(pids), 0);
 END
 $$;
 
@@ -148,7 +154,10 @@ DECLARE
     full_up integer := current_setting('max_locks_per_transaction')::integer
                        * current_setting('max_connections')::integer / 4;
     blocker record;
-    other   record;
+    blocking  integer[] := '{}';
+    users     oid[] := '{}';
+    left_over integer[];
+    deadline  timestamptz := clock_timestamp() + interval '1 second';
 BEGIN
     FOR blocker IN
         SELECT DISTINCT l.pid, a.usesysid, p.gid, p.owner, p.database
@@ -174,19 +183,26 @@ BEGIN
             ended := false;
             RETURN NEXT;
         ELSIF pg_get_userbyid(blocker.usesysid) NOT IN (current_user, session_user) THEN
-            whose := format('the session %s of "%s"', blocker.pid,
-                pg_get_userbyid(blocker.usesysid));
-            ended := false;
+            blocking := blocking || blocker.pid;
             IF NOT (SELECT rolsuper FROM pg_roles WHERE oid = blocker.usesysid) THEN
-                FOR other IN SELECT a.pid FROM pg_stat_get_activity(NULL) a
-                             WHERE a.usesysid = blocker.usesysid AND a.pid <> blocker.pid LOOP
-                    PERFORM pg_terminate_backend(other.pid);
-                END LOOP;
-                ended := pg_terminate_backend(blocker.pid, 1000);
+                -- All at once, and nobody has the time to come back before the next statement.
+                PERFORM pg_terminate_backend(a.pid) FROM pg_stat_get_activity(NULL) a
+                WHERE a.usesysid = blocker.usesysid;
             END IF;
-            RETURN NEXT;
+            users := users || blocker.usesysid;
         END IF;
     END LOOP;
+    LOOP
+        PERFORM pg_stat_clear_snapshot();
+        SELECT array_agg(a.pid) INTO left_over FROM pg_stat_get_activity(NULL) a
+        WHERE a.pid = ANY (blocking);
+        EXIT WHEN left_over IS NULL OR clock_timestamp() > deadline;
+        PERFORM pg_sleep(0.002);
+    END LOOP;
+    RETURN QUERY
+    SELECT format('the session %s of "%s"', b.pid, pg_get_userbyid(b.usesysid)),
+        b.pid <> ALL (coalesce(left_over, '{}'))
+    FROM unnest(blocking, users) AS b (pid, usesysid);
 END
 $$;
 

@@ -183,8 +183,10 @@ $$;
 CREATE OR REPLACE FUNCTION sym.still_through(holder oid, role oid) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF holder IS NULL OR role IS NULL OR NOT coalesce((SELECT sym.holds(u.oid, r.oid)
-        FROM pg_roles u, pg_roles r WHERE u.oid = holder AND r.oid = role), false) THEN
+    IF holder IS NULL OR role IS NULL OR NOT EXISTS (SELECT FROM pg_roles u, pg_roles r
+        WHERE u.oid = holder AND r.oid = role AND (sym.holds(u.oid, r.oid)
+            -- Who may hand it out can have it at any time.
+            OR pg_has_role(u.oid, r.oid, 'MEMBER WITH ADMIN OPTION'))) THEN
         RETURN '{}';
     END IF;
     RETURN ARRAY(SELECT DISTINCT CASE WHEN m.member = holder THEN
