@@ -85,11 +85,7 @@ func TestNamesAreNotStatements(t *testing.T) {
 			GRANT TRIGGER ON written TO %[2]s`, name("db_"+f.suffix), f.name("readwrite"),
 			f.of("readwrite"), name(f.ownerName))
 		if !query[bool](f, "SELECT rolsuper FROM pg_roles WHERE rolname = $1", f.ownerName) {
-			option := ""
-			if f.server.Major >= 16 {
-				option = " WITH INHERIT TRUE"
-			}
-			exec(f, f.root, "GRANT %s TO %s%s", f.name("readwrite"), name(f.ownerName), option)
+			f.giveOwner("readwrite")
 		}
 		f.escalate("run", "alice", "readwrite")
 		evil := name(`x"; DROP TABLE orders; --` + "\n")

@@ -115,9 +115,7 @@ const objects = `SELECT format('%s relations, %s functions, %s large objects, %s
 
 func TestWhatHoldersLeaveBehindIsTakenBack(t *testing.T) {
 	everywhere(t, func(f *fixture) {
-		ways := slices.DeleteFunc(slices.Clone(ways), func(w way) bool {
-			return w.again == "" && !strings.HasPrefix(w.finds[0], "?") || !w.here(f)
-		})
+		ways := slices.DeleteFunc(slices.Clone(ways), func(w way) bool { return !w.here(f) })
 		f.leaves(ways)
 		f.deescalate("run")
 		for _, way := range ways {
@@ -126,41 +124,65 @@ func TestWhatHoldersLeaveBehindIsTakenBack(t *testing.T) {
 			}
 		}
 		before := query[string](f, objects)
-		f.Ledger = f.ledgerWith(f.broker, Options{OnEnd: TakeBack})
 
 		// The owner may take back what others gave only with their rights. What it may not is
 		// not said to be taken back.
 		superuser := query[bool](f, "SELECT rolsuper FROM pg_roles WHERE rolname = $1", f.ownerName)
+		var taken []string
 		if !superuser {
-			taken := listed(f.deescalate("run"))
+			taken = f.takesBack("run")
 			for _, way := range ways {
 				f.isTaken(way, taken, false)
 			}
-			option := ""
-			if f.server.Major >= 16 {
-				option = " WITH INHERIT TRUE"
-			}
-			exec(f, f.root, "GRANT %s TO %s%s", f.name("readwrite"), name(f.ownerName), option)
+			f.giveOwner("readwrite")
 		}
-		answer := f.deescalate("run")
-		require.Zero(f, answer.LeftBehindMore)
-		taken := listed(answer)
+		taken = append(taken, f.takesBack("run")...)
 		for _, way := range ways {
 			f.isTaken(way, taken, true)
-			if strings.HasPrefix(way.finds[0], "?") {
-				found := f.fill(way.finds[0][1:])
-				require.Equal(f, superuser, slices.Contains(taken, "+"+found), way.name)
+			for _, find := range way.finds {
+				safe := find[0] == '+' || find[0] == '?' && superuser
+				require.Equal(f, safe, slices.Contains(taken, "+"+f.fill(strings.TrimLeft(find, "+?"))),
+					"%s: %s", way.name, find)
 			}
 		}
 		require.Equal(f, before, query[string](f, objects))
-		for _, row := range listed(f.deescalate("run")) {
+		for _, row := range f.takesBack("run") {
 			require.NotRegexp(f, `^\+`, row, "nothing is left to be taken back")
 		}
 		// The role has what it had.
-		f.escalate("another", "alice", "readwrite")
-		require.NoError(f, f.tries("alice", `SET ROLE {role}; SELECT * FROM passed;
-			GRANT SELECT ON passed TO {bob}; GRANT SELECT (y) ON passing TO {bob}; SELECT * FROM loot`))
+		require.True(f, query[bool](f, `SELECT has_table_privilege($1, 'passed',
+			'SELECT WITH GRANT OPTION') AND has_column_privilege($1, 'passing', 'y',
+			'SELECT WITH GRANT OPTION') AND has_table_privilege($1, 'loot', 'SELECT')`,
+			f.of("readwrite")))
 	})
+}
+
+// takesBack takes back what a run left behind, and lists all of it.
+func (f *fixture) takesBack(run string) (listed []string) {
+	f.Helper()
+	err := f.do(f.Context(), func(ctx context.Context, conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, `SELECT CASE WHEN l.taken_back THEN '+' ELSE '' END
+				|| l.kind || ': ' || l.what
+			FROM sym.grants g, sym.take_back(user_oid, role_oid, granted_in, oldest_then) l
+			WHERE run = $1`, run+"_"+f.suffix)
+		if err != nil {
+			return err
+		}
+		listed, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	require.NoError(f, err)
+	return listed
+}
+
+// giveOwner gives the ledger's owner the rights of a role.
+func (f *fixture) giveOwner(role string) {
+	f.Helper()
+	option := ""
+	if f.server.Major >= 16 {
+		option = " WITH INHERIT TRUE"
+	}
+	exec(f, f.root, "GRANT %s TO %s%s", f.name(role), name(f.ownerName), option)
 }
 
 // again tries what a way makes possible, and changes nothing.
@@ -182,7 +204,7 @@ func (f *fixture) isTaken(way way, taken []string, must bool) {
 	}
 	gone := true
 	for _, row := range way.finds {
-		if row, safe := strings.CutPrefix(row, "+"); safe && slices.Contains(taken, f.fill(row)) {
+		if row[0] == '+' && !slices.Contains(taken, f.fill(row)) {
 			gone = false
 			require.False(f, must, "%s: %s is not taken back", way.name, row)
 		}
@@ -215,5 +237,35 @@ func TestTransactionFromBeforeTheGrantIsLookedAt(t *testing.T) {
 			f.fill(`owned: function public.late() runs with the rights of "readonly_{suffix}"`),
 			f.fill(`owned: table public.meanwhile belongs to "readonly_{suffix}"`)},
 			listed(f.deescalate("run")))
+	})
+}
+
+// TestPreparedTransactionIsListed asks before the end is complete, which waits for them.
+func TestPreparedTransactionIsListed(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		exec(f, f.owner, "GRANT INSERT ON orders TO %s; CREATE ROLE %s; GRANT %[2]s TO %[1]s; "+
+			"GRANT INSERT ON orders TO %[2]s", f.name("readwrite"), f.name("led"))
+		prepare := func(user, role, id string) {
+			exec(f, f.login(user), `SET ROLE %s; BEGIN; INSERT INTO orders VALUES ('x');
+				PREPARE TRANSACTION '%s'`, f.name(role), id)
+			f.Cleanup(func() {
+				_, err := f.root.Exec(context.Background(), "ROLLBACK PREPARED '"+id+"'")
+				assert.NoError(f, err)
+			})
+		}
+		exec(f, f.root, "GRANT INSERT ON orders TO %s, %s", f.name("alice"), f.name("bob"))
+		prepare("alice", "alice", "before"+f.suffix)
+		f.escalate("run", "alice", "readwrite")
+		prepare("alice", "readwrite", f.suffix+" it''s mine")
+		prepare("alice", "led", "led"+f.suffix)
+		prepare("bob", "bob", "bob"+f.suffix)
+		listed := query[[]string](f, `SELECT array_agg(l.what || ': ' || l.undo ORDER BY l.what)
+			FROM sym.grants g, sym.left_behind(user_oid, role_oid, granted_in, oldest_then) l
+			WHERE run = $1`, "run_"+f.suffix)
+		assert.ElementsMatch(f, []string{
+			f.fill(`the prepared transaction '{suffix} it''s mine' of "{role}" in the database ` +
+				`"{database}": ROLLBACK PREPARED '{suffix} it''s mine'`),
+			f.fill(`the prepared transaction 'led{suffix}' of "led_{suffix}" in the database ` +
+				`"{database}": ROLLBACK PREPARED 'led{suffix}'`)}, listed)
 	})
 }

@@ -175,6 +175,16 @@ var ways = []way{
 			EXECUTE FUNCTION accomplice()`,
 		finds: []string{
 			`trigger: the trigger shared on public.shared runs public.accomplice() of "{bob}"`}},
+	{name: "a trigger that somebody else was made to set",
+		before: `CREATE TABLE guarded (x text); ALTER TABLE guarded OWNER TO {owner};
+			CREATE FUNCTION older() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+			ALTER FUNCTION older() OWNER TO {alice};
+			CREATE FUNCTION guard() RETURNS void LANGUAGE sql SECURITY DEFINER AS
+				'CREATE TRIGGER guard BEFORE INSERT ON public.guarded FOR EACH ROW
+				EXECUTE FUNCTION public.older()'; ALTER FUNCTION guard() OWNER TO {owner}`,
+		holds: `SELECT guard()`,
+		finds: []string{
+			`trigger: the trigger guard on public.guarded runs public.older() of "{alice}"`}},
 	{name: "another owner",
 		before: `CREATE TABLE moved (x text); ALTER TABLE moved OWNER TO {role}`,
 		holds:  `RESET ROLE; ALTER TABLE moved OWNER TO alice`,
@@ -245,18 +255,23 @@ var ways = []way{
 			`owned: function public.same(public.pair,public.pair) belongs to "{role}"`,
 			`owned: operator public.===(public.pair,public.pair) belongs to "{role}"`,
 			`owned: extension citext belongs to "{role}"`}},
+	{name: "a cast and a partial index on what is there",
+		before: `CREATE TYPE coin AS (a int); ALTER TYPE coin OWNER TO {role};
+			CREATE TABLE coins (x int); ALTER TABLE coins OWNER TO {role};
+			CREATE DOMAIN dime AS int; ALTER DOMAIN dime OWNER TO {role}`,
+		holds: `CREATE FUNCTION spell(coin) RETURNS text LANGUAGE sql AS 'SELECT ''x''';
+			CREATE CAST (coin AS text) WITH FUNCTION spell(coin);
+			CREATE INDEX rare ON coins (x) WHERE x > 1;
+			ALTER DOMAIN dime ADD CONSTRAINT few CHECK (VALUE > 1)`,
+		finds: []string{`owned: function public.spell(public.coin) belongs to "{role}"`,
+			`attached: the cast (public.coin AS pg_catalog.text), on something of "{role}"`,
+			`attached: the index public.rare, on something of "{role}"`,
+			`attached: the domain constraint few on public.dime, on something of "{role}"`}},
 	{name: "settings",
 		holds: `ALTER ROLE {role} SET search_path = theirs;
 			RESET ROLE; ALTER ROLE alice IN DATABASE {database} SET work_mem = '1GB'`,
 		finds: []string{`setting: settings of "{role}" were changed: search_path`,
 			`setting: settings of "{alice}" in the database "{database}" were changed: work_mem`}},
-	{name: "a prepared transaction",
-		holds: `BEGIN; INSERT INTO readable VALUES ('x'); PREPARE TRANSACTION '{suffix} it''s mine'`,
-		before: `CREATE TABLE readable (x text); ALTER TABLE readable OWNER TO {owner};
-			GRANT INSERT ON readable TO {role}`,
-		finds: []string{`prepared_transaction: the prepared transaction '{suffix} it''s mine' of ` +
-			`"{role}" in the database "{database}"`},
-		after: `ROLLBACK PREPARED '{suffix} it''s mine'`},
 	{name: "a scheduled job", before: fakeCron,
 		holds: `INSERT INTO cron.job (command, database, username)
 			VALUES ('SELECT 1', 'elsewhere', '{alice}')`,

@@ -147,6 +147,7 @@ BEGIN
             format('ALTER TABLE %s DISABLE TRIGGER %I', i.identity, t.tgname),
             p.proowner = ANY (theirs) AND sym.young(t.xmin, sure) AND i.schema <> 'sym'
                 AND c.relkind IN ('r', 'p') AND c.relowner <> holder
+                AND has_table_privilege(role, c.oid, 'TRIGGER') IS TRUE
                 AND has_table_privilege(holder, c.oid, 'TRIGGER') IS FALSE
         FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid,
             LATERAL pg_identify_object('pg_class'::regclass, t.tgrelid, 0) i,
