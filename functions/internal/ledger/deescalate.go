@@ -160,9 +160,10 @@ func (l *Ledger) deescalate(
 		}
 	}
 	if len(finished.Prepared) > 0 {
-		return answer, database.DatabaseBusy{Message: fmt.Sprintf("%q has prepared transactions "+
-			"since the role was granted, which can be committed without it. A superuser, or %q, has "+
-			"to end them: %s", now.UserNow, now.UserNow, strings.Join(finished.Prepared, "; "))}
+		return answer, database.DatabaseBusy{Message: fmt.Sprintf("%q, or somebody "+
+			"who acted as %q, has prepared transactions since the role was granted, which can be "+
+			"committed without it. A superuser, or whoever prepared them, has to end them: %s",
+			now.UserNow, now.RoleNow, strings.Join(finished.Prepared, "; "))}
 	}
 	return answer, nil
 }

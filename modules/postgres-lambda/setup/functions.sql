@@ -127,16 +127,21 @@ BEGIN
 END
 $$;
 
--- The transactions that a user, or a role, has prepared since a time and not ended: one that
--- was prepared with a role commits without it. Each with the statement that ends it, which only
+-- The transactions that a user, or a role, or one that it leads to, has prepared since a time
+-- and not ended: one that was prepared with a role commits without it. Each with the statement that ends it, which only
 -- its owner and superusers may run.
 CREATE OR REPLACE FUNCTION sym.prepared(holder oid, role oid, since timestamptz) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN ARRAY(
+        WITH RECURSIVE led (oid) AS (
+            SELECT role
+            UNION
+            SELECT m.roleid FROM pg_auth_members m JOIN led l ON m.member = l.oid
+        )
         SELECT format('ROLLBACK PREPARED %L in the database "%s"', p.gid, p.database)
         FROM pg_prepared_xact() x JOIN pg_prepared_xacts p ON p.transaction = x.transaction
-        WHERE x.ownerid IN (holder, role) AND p.prepared >= since ORDER BY p.prepared);
+        WHERE (x.ownerid = holder OR x.ownerid IN (SELECT oid FROM led)) AND p.prepared >= since ORDER BY p.prepared);
 END
 $$;
 
