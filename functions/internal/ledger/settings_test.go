@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sym-postgres-quickstart/functions/internal/database"
 	"sym-postgres-quickstart/functions/internal/event"
 	"sym-postgres-quickstart/test/sandbox/pgserver"
 )
@@ -93,6 +94,20 @@ func TestLoginTriggerDoesNotChangeTheWork(t *testing.T) {
 		ended, err := fresh.Deescalate(f.Context(), End{Run: granted.Run})
 		require.NoError(f, err)
 		assert.True(f, ended.Changed)
+	})
+}
+
+// TestLoginsThatFailAreTold has what no setting of ours can undo: the server lets nobody in.
+func TestLoginsThatFailAreTold(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		f.escalate("run", "alice", "readonly")
+		exec(f, f.root, "ALTER DATABASE %s SET session_preload_libraries = 'nothing'",
+			name("db_"+f.suffix))
+		_, err := f.ledgerOf(f.broker).Sweep(f.Context())
+		require.IsType(f, database.DatabaseUnavailable{}, err)
+		require.ErrorContains(f, err, `could not access file "nothing"`)
+		// A connection that is there already goes on.
+		assert.True(f, f.deescalate("run").Changed)
 	})
 }
 
