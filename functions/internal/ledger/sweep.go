@@ -175,13 +175,22 @@ func (s *sweep) ended(run dueRun, answer event.Deescalated) {
 
 // reportLeft reports what the holder of a run left behind.
 func (s *sweep) reportLeft(end event.Deescalated) {
+	note := func(message string) {
+		s.swept.Drift = append(s.swept.Drift, event.Drift{Kind: event.DriftLeftBehind,
+			Run: end.Run, User: end.User, Role: end.Role, Message: message})
+	}
 	for _, left := range end.LeftBehind {
 		message := fmt.Sprintf("%q left behind: %s.", end.User, left.What)
 		if left.TakenBack {
 			message = fmt.Sprintf("%q left behind, and it was taken back: %s.", end.User, left.What)
 		}
-		s.swept.Drift = append(s.swept.Drift, event.Drift{Kind: event.DriftLeftBehind,
-			Run: end.Run, User: end.User, Role: end.Role, Message: message})
+		note(message)
+	}
+	if end.LeftBehindMore > 0 {
+		note(fmt.Sprintf("%q left %d more things behind.", end.User, end.LeftBehindMore))
+	}
+	if end.NotLookedFor != "" {
+		note("It is not known what was left behind. " + end.NotLookedFor)
 	}
 }
 
