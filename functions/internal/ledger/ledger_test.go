@@ -72,14 +72,19 @@ type fixture struct {
 	dials       *atomic.Int64
 }
 
-// everywhere runs a test on each version, with a database that a superuser owns and with
-// one whose owner has CREATEROLE and no more, as on RDS. The versions run beside each other,
-// the databases of one server one after the other: some tests change what is the server's.
+// everywhere runs a test on each version with a database whose owner has CREATEROLE and no
+// more, as on RDS, and on the oldest and the newest also with one that a superuser owns. The
+// versions run beside each other, the databases of one server one after the other: some tests
+// change what is the server's.
 func everywhere(t *testing.T, test func(f *fixture)) {
-	for _, server := range servers {
+	for i, server := range servers {
 		t.Run(fmt.Sprint(server.Major), func(t *testing.T) {
 			t.Parallel()
-			for _, owner := range []string{"superuser", "createrole"} {
+			owners := []string{"createrole"}
+			if i == 0 || i == len(servers)-1 {
+				owners = append(owners, "superuser")
+			}
+			for _, owner := range owners {
 				t.Run(owner, func(t *testing.T) {
 					test(newFixture(t, server, owner == "superuser"))
 				})
