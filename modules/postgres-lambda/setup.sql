@@ -17,13 +17,16 @@
 --
 -- A role that can log in, owns objects or hands out others is refused: what its holder makes
 -- of that lasts. -v allow=app,reports allows it by name. A publication FOR ALL TABLES takes
--- in the ledger, which stops its subscribers: that is refused without -v publish=on.
+-- in the ledger, which stops its subscribers: that is refused without -v publish=on. Another
+-- broker than before is refused without -v replace=on. Give all options every time: what is
+-- left out is taken back.
 --
 -- pg_dump by anybody but a superuser needs --exclude-schema=sym afterwards: nobody else may
 -- read the ledger. To remove all of it, run uninstall.sql.
 
 \set ON_ERROR_STOP on
 \set QUIET on
+\set SHOW_CONTEXT never
 \if :{?broker}
 \else
 \set broker sym_broker
@@ -44,6 +47,10 @@
 \else
 \set publish off
 \endif
+\if :{?replace}
+\else
+\set replace off
+\endif
 
 BEGIN;
 SET LOCAL client_min_messages = warning;
@@ -53,11 +60,14 @@ SET LOCAL row_security = on;
 SET LOCAL statement_timeout = 0;
 -- What waits for us, such as the broker, waits as long as we do.
 SET LOCAL lock_timeout = '10s';
+\o /dev/null
 SELECT set_config('sym.broker', :'broker', true) AS broker,
        set_config('sym.roles', :'roles', true) AS roles,
        set_config('sym.create_users', :'create_users', true) AS create_users,
        set_config('sym.allow', :'allow', true) AS allow,
-       set_config('sym.publish', :'publish', true) AS publish;
+       set_config('sym.publish', :'publish', true) AS publish,
+       set_config('sym.replace', :'replace', true) AS replace;
+\o
 
 \ir setup/refuse.sql
 \ir setup/broker.sql
@@ -71,3 +81,4 @@ SELECT set_config('sym.broker', :'broker', true) AS broker,
 \ir setup/rights.sql
 \ir setup/targets.sql
 COMMIT;
+\echo Done: :broker can hand out :roles '- if it is new, give it a password with \\password, or rds_iam.'

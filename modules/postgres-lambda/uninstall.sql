@@ -10,6 +10,7 @@
 
 \set ON_ERROR_STOP on
 \set QUIET on
+\set SHOW_CONTEXT never
 \if :{?broker}
 \else
 \set broker sym_broker
@@ -21,8 +22,12 @@
 
 BEGIN;
 SET LOCAL client_min_messages = warning;
+\o /dev/null
 SELECT set_config('sym.broker', :'broker', true) AS broker,
-       set_config('sym.revoke', :'revoke', true) AS revoke;
+       set_config('sym.revoke', :'revoke', true) AS revoke,
+       -- What is not here has no broker to drop.
+       set_config('sym.installed', (to_regnamespace('sym') IS NOT NULL)::text, true) AS installed;
+\o
 
 DO $$
 DECLARE
@@ -36,6 +41,12 @@ BEGIN
         RAISE EXCEPTION 'The schema "sym" belongs to "%". Run this as that user.',
             (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'sym');
     END IF;
+    SELECT rolname INTO holders FROM pg_policy p JOIN pg_roles r ON r.oid = p.polroles[1]
+    WHERE p.polname = 'broker' AND p.polrelid = to_regclass('sym.grants') AND r.rolname <> broker;
+    IF holders IS NOT NULL THEN
+        RAISE EXCEPTION 'The broker of this ledger is "%", not "%". Run this with -v broker=%.',
+            holders, broker, holders;
+    END IF;
     IF broker IN (current_user, session_user) THEN
         RAISE EXCEPTION 'The broker "%" cannot remove itself.', broker;
     END IF;
@@ -43,8 +54,8 @@ BEGIN
     SELECT string_agg(format('%s of %s', roleid::regrole, member::regrole), ', ') INTO holders
     FROM pg_auth_members WHERE grantor = by_us;
     IF holders IS NOT NULL AND current_setting('sym.revoke') <> 'on' THEN
-        RAISE EXCEPTION 'Roles are still handed out: %. Wait until their time is over, or '
-            'take them back now with: psql -v broker=% -v revoke=on -f uninstall.sql',
+        RAISE EXCEPTION 'Roles are still handed out: %. Nobody takes them back once the '
+            'function is deleted: take them back now with: psql -v broker=% -v revoke=on -f uninstall.sql',
             holders, broker;
     END IF;
     -- From version 16 on a membership is taken back in the name of its grantor, by who has
@@ -105,10 +116,12 @@ DO $$
 DECLARE
     broker text := current_setting('sym.broker');
 BEGIN
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = broker) THEN
+    IF current_setting('sym.installed')::boolean
+       AND EXISTS (SELECT FROM pg_roles WHERE rolname = broker) THEN
         EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM %I', current_database(), broker);
         EXECUTE format('DROP ROLE %I', broker);
     END IF;
 END
 $$;
 COMMIT;
+\echo Removed.

@@ -162,7 +162,7 @@ func (l *Ledger) deescalate(
 	if len(finished.Prepared) > 0 {
 		return answer, database.DatabaseBusy{Message: fmt.Sprintf("%q, or somebody "+
 			"who acted as %q, has prepared transactions since the role was granted, which can be "+
-			"committed without it. A superuser, or whoever prepared them, has to end them: %s",
+			"committed without it. A person has to end them: %s",
 			now.UserNow, now.RoleNow, strings.Join(finished.Prepared, "; "))}
 	}
 	return answer, nil

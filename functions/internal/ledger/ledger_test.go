@@ -644,7 +644,10 @@ func TestAnotherBrokerEndsTheRunsOfTheFirst(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		f.escalate("run", "alice", "readonly")
 		second := f.of("second broker")
-		require.NoError(f, f.trySetup(f.owner, second, "readonly"))
+		require.ErrorContains(f, f.trySetup(f.owner, second, "readonly"),
+			`The broker of this ledger is "`+f.broker+`", not "`+second)
+		require.NoError(f, f.script(f.owner, postgreslambda.Setup, map[string]string{
+			"broker": second, "roles": f.of("readonly"), "replace": "on"}))
 		exec(f, f.owner, "ALTER ROLE %s PASSWORD %s", name(second), database.Literal(password))
 		other := f.ledgerOf(second)
 

@@ -358,3 +358,43 @@ func TestScriptsAreASCII(t *testing.T) {
 		}
 	}
 }
+
+// TestBrokerIsNoOtherLogin has the name of the broker misspelt, or somebody else's.
+func TestBrokerIsNoOtherLogin(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		f.escalate("run", "alice", "readonly")
+		exec(f, f.owner, "CREATE ROLE %s; GRANT %[1]s TO %s", f.name("team"), f.name("bob"))
+		for _, broker := range []string{f.of("bob"), f.of("misspelt")} {
+			err := f.script(f.owner, postgreslambda.Uninstall,
+				map[string]string{"broker": broker, "revoke": "on"})
+			require.ErrorContains(f, err, `The broker of this ledger is "`+f.broker)
+			require.ErrorContains(f, f.trySetup(f.owner, broker, "readonly"),
+				`The broker of this ledger is "`+f.broker)
+		}
+		require.ErrorContains(f, f.script(f.owner, postgreslambda.Setup, map[string]string{
+			"broker": f.of("bob"), "roles": f.of("readonly"), "replace": "on"}),
+			"Choose another name for the broker")
+		require.ErrorContains(f, f.script(f.owner, postgreslambda.Setup, map[string]string{
+			"broker": f.broker, "roles": f.of("readonly"), "allow": "readonyl"}),
+			`"readonyl" is allowed by name, and is not in the list`)
+		assert.False(f, f.escalate("run", "alice", "readonly").Changed, "nothing has changed")
+
+		require.NoError(f, f.script(f.owner, postgreslambda.Uninstall,
+			map[string]string{"broker": f.broker, "revoke": "on"}))
+		require.NoError(f, f.script(f.owner, postgreslambda.Uninstall,
+			map[string]string{"broker": f.of("bob")}), "there is nothing left to remove")
+		f.login("bob")
+	})
+}
+
+// TestHoldersCannotKeepSetupFromRunning has a holder make a table as the role.
+func TestHoldersCannotKeepSetupFromRunning(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		exec(f, f.owner, "CREATE SCHEMA app; GRANT CREATE, USAGE ON SCHEMA app TO %s", f.name("readonly"))
+		f.setup("readonly")
+		f.escalate("run", "alice", "readonly")
+		exec(f, f.login("alice"), "SET ROLE %s; CREATE TABLE app.mine ()", f.name("readonly"))
+		f.setup("readonly")
+		f.escalate("other", "bob", "readonly")
+	})
+}

@@ -213,7 +213,11 @@ func (s *sweep) fail(ctx context.Context, run dueRun) {
 	if run.requester != "" {
 		whose += " (" + run.requester + ")"
 	}
-	if run.revoked || strings.HasPrefix(err.Error(), tookBare) {
+	if strings.HasPrefix(err.Error(), tookBare) {
+		s.late = append(s.late, fmt.Sprintf("%s: %s.", whose, err))
+		return
+	}
+	if run.revoked {
 		s.late = append(s.late, fmt.Sprintf("The role %q was taken from %s, but the end is not "+
 			"complete, so that a session may have it still: %s.", run.Role, whose, err))
 		return

@@ -13,8 +13,13 @@ BEGIN
                   WHERE rolname = broker AND (rolinherit OR NOT rolcanlogin)) THEN
         EXECUTE format('ALTER ROLE %I LOGIN NOINHERIT', broker);
     END IF;
+    -- Once: it writes the row of the database anew each time.
     BEGIN
-        EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), broker);
+        IF NOT EXISTS (SELECT FROM pg_database d, aclexplode(d.datacl) a
+                       JOIN pg_roles b ON b.oid = a.grantee
+                       WHERE d.datname = current_database() AND b.rolname = broker) THEN
+            EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), broker);
+        END IF;
     EXCEPTION WHEN insufficient_privilege THEN
         IF NOT has_database_privilege(broker, current_database(), 'CONNECT') THEN
             RAISE EXCEPTION 'You are "%", who may not let "%" into the database "%". Have its '
@@ -47,8 +52,9 @@ BEGIN
     LOOP
         IF holders IS NOT NULL THEN
             RAISE WARNING 'The role "%" is not in the list any more, but it is still handed out '
-                'to %. The broker keeps its right to take it back, and the function gives it '
-                'to nobody else. Run this once more when it has ended.', target, holders;
+                'to %. The broker keeps its right, which it needs to take it back. Take the role '
+                'out of the function''s roles in Terraform, or the function goes on handing it '
+                'out; and run this once more when it has ended.', target, holders;
             CONTINUE;
         END IF;
         BEGIN
@@ -75,12 +81,12 @@ BEGIN
         EXECUTE format('GRANT pg_use_reserved_connections TO %I WITH INHERIT TRUE, SET FALSE',
             current_setting('sym.broker'));
         IF current_setting('reserved_connections')::int = 0 THEN
-            RAISE NOTICE 'reserved_connections is 0: when all connections are taken, the '
+            RAISE WARNING 'reserved_connections is 0: when all connections are taken, the '
                 'broker has none either. Set it to 2 or more, and restart the server.';
         END IF;
     END IF;
 EXCEPTION WHEN insufficient_privilege THEN
-    RAISE NOTICE 'You are "%", who may not grant pg_use_reserved_connections: when all '
+    RAISE WARNING 'You are "%", who may not grant pg_use_reserved_connections: when all '
         'connections are taken, the broker has none either. A superuser can run: GRANT '
         'pg_use_reserved_connections TO "%" WITH INHERIT TRUE;', current_user,
         current_setting('sym.broker');

@@ -139,7 +139,8 @@ BEGIN
             UNION
             SELECT m.roleid FROM pg_auth_members m JOIN led l ON m.member = l.oid
         )
-        SELECT format('ROLLBACK PREPARED %L in the database "%s"', p.gid, p.database)
+        SELECT format('as a superuser, or as a member of "%s" with SET ROLE %I, in the database '
+            '"%s": ROLLBACK PREPARED %L', p.owner, p.owner, p.database, p.gid)
         FROM pg_prepared_xact() x JOIN pg_prepared_xacts p ON p.transaction = x.transaction
         WHERE (x.ownerid = holder OR x.ownerid IN (SELECT oid FROM led)) AND p.prepared >= since ORDER BY p.prepared);
 END
@@ -239,8 +240,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     before text := (SELECT email FROM sym.users WHERE username = of_user);
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = of_user) THEN
-        RAISE EXCEPTION 'The database has no user "%".', of_user;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = of_user AND rolcanlogin) THEN
+        RAISE EXCEPTION 'The database has no user "%" who can log in.', of_user;
     END IF;
     IF to_email !~ '^[^@\s]+@[^@\s]+$' THEN
         RAISE EXCEPTION '"%" is not an e-mail address.', to_email;

@@ -39,6 +39,12 @@ BEGIN
         RAISE EXCEPTION 'The role "%" must not be handed out: it is, or is a member of, "%", which '
             'is the user that the function logs in as.', another, broker;
     END IF;
+    SELECT min(t) INTO another
+    FROM unnest(string_to_array(current_setting('sym.allow'), ',')) t
+    WHERE btrim(t) <> '' AND btrim(t) <> ALL (targets);
+    IF another IS NOT NULL THEN
+        RAISE EXCEPTION '"%" is allowed by name, and is not in the list of roles.', btrim(another);
+    END IF;
     IF broker = current_user THEN
         RAISE EXCEPTION 'The broker cannot be "%", who runs this: it has to be a user with '
             'no rights of its own.', broker;
@@ -47,6 +53,24 @@ BEGIN
                AND (rolsuper OR rolcreaterole OR rolreplication OR rolbypassrls)) THEN
         RAISE EXCEPTION 'The broker "%" exists and has more rights than it may have: it '
             'must not be SUPERUSER, CREATEROLE, REPLICATION or BYPASSRLS.', broker;
+    END IF;
+    SELECT rolname INTO another FROM pg_policy p JOIN pg_roles r ON r.oid = p.polroles[1]
+    WHERE p.polname = 'broker' AND p.polrelid = to_regclass('sym.grants') AND r.rolname <> broker;
+    IF another IS NOT NULL AND current_setting('sym.replace') <> 'on' THEN
+        RAISE EXCEPTION 'The broker of this ledger is "%", not "%", and would lose its rights to '
+            'it. Run this with -v broker=%, or with -v replace=on if "%" shall take its place.',
+            another, broker, another, broker;
+    END IF;
+    -- A login of somebody's is no broker: it would have the right to hand out roles.
+    IF EXISTS (SELECT FROM pg_roles b WHERE b.rolname = broker AND NOT EXISTS (
+            SELECT FROM pg_policy WHERE polname = 'broker' AND b.oid = ANY (polroles))
+        AND (EXISTS (SELECT FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass
+                AND refobjid = b.oid AND deptype = 'o')
+            OR EXISTS (SELECT FROM pg_auth_members a JOIN pg_roles r ON r.oid = a.roleid
+                WHERE a.member = b.oid AND NOT a.admin_option
+                  AND r.rolname NOT IN ('rds_iam', 'pg_use_reserved_connections')))) THEN
+        RAISE EXCEPTION 'The user "%" is there already, owns objects or is a member of roles, and '
+            'so is somebody''s or something''s login. Choose another name for the broker.', broker;
     END IF;
     -- Memberships belong to the whole server and a ledger to one database: two ledgers of
     -- one broker would take back what the other has handed out.
@@ -83,6 +107,17 @@ BEGIN
             'subscribers (pg_dump --schema-only --schema=sym) and run this with -v publish=on.',
             (SELECT min(pubname) FROM pg_publication WHERE puballtables);
     END IF;
+    IF EXISTS (SELECT FROM pg_publication WHERE puballtables)
+       AND current_setting('sym.publish') <> 'on' THEN
+        RAISE WARNING 'The publication "%" is FOR ALL TABLES and takes in the ledger: its '
+            'subscribers stop at the next grant, for every table, unless they have the tables of '
+            'the schema sym. With -v publish=on this is not said again.',
+            (SELECT min(pubname) FROM pg_publication WHERE puballtables);
+    END IF;
+    -- Which roles the broker has before this run, for what is said of them at its end.
+    PERFORM set_config('sym.had', coalesce((SELECT string_agg(m.roleid::text, ',')
+        FROM pg_auth_members m JOIN pg_roles b ON b.oid = m.member
+        WHERE b.rolname = broker AND m.admin_option), ''), true);
     IF current_setting('sym.create_users') NOT IN ('on', 'off') THEN
         RAISE EXCEPTION 'create_users is "%", but it has to be on or off.',
             current_setting('sym.create_users');

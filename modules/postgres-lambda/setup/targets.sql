@@ -10,12 +10,18 @@ BEGIN
     FROM unnest(string_to_array(current_setting('sym.allow'), ',')) t WHERE btrim(t) <> '';
 
     FOR found IN
-        SELECT r.rolname AS target, e.* FROM unnest(string_to_array(current_setting('sym.roles'), ',')) t
+        SELECT r.oid, r.rolname AS target, e.* FROM unnest(string_to_array(current_setting('sym.roles'), ',')) t
         JOIN pg_roles r ON r.rolname = btrim(t), sym.examine(r.oid, false) e
     LOOP
         IF found.severity = 'never' THEN
             RAISE EXCEPTION 'The role "%" must not be handed out: it is, or is a member of, '
                 '"%", which %.', found.target, found.through, found.what;
+        ELSIF found.severity = 'lasting' AND found.what LIKE 'owns objects%'
+              AND found.oid::text = ANY (string_to_array(current_setting('sym.had'), ',')) THEN
+            -- Its holders can have made them, and must not keep this from being run again.
+            RAISE WARNING 'The role "%", which is handed out, is or is a member of "%", which '
+                'owns objects by now. Give them to another owner, if a holder can let themselves '
+                'in by them.', found.target, found.through;
         ELSIF found.severity = 'lasting' AND found.target NOT IN (SELECT rolename FROM sym.allowed) THEN
             RAISE EXCEPTION 'The role "%" should not be handed out: it is, or is a member of, '
                 '"%", which %. Make a role without that, or allow it by name: -v allow=%',
