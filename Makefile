@@ -34,7 +34,7 @@ sandbox: ## Deploy to an AWS on this machine, and see one request from start to 
 test: ## Run every suite: functions, sandbox, and the deployed whole.
 	@go run ./test/sandbox/tools/install
 	@echo "Each package reports when it is done; the last, which deploys everything, takes minutes."
-	go test -timeout 20m -parallel 8 ./...
+	go test -timeout 40m -parallel 8 ./...
 
 bench: ## Measure the Postgres function beside what pgx alone needs (BENCH_JSON=file).
 	@go run ./functions/bench
