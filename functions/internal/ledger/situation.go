@@ -145,8 +145,8 @@ func (s *situation) refuseRole(role, user string) error {
 	}
 	if !s.MayGrant {
 		return event.Refuse(event.RoleNotGranted,
-			"This function may not hand out the role %q. A database administrator has to run "+
-				"setup.sql with it.", role)
+			"This function may not hand out the role %q. A database administrator has to name it "+
+				"in -v roles of setup.sql.", role)
 	}
 	return nil
 }
@@ -161,7 +161,7 @@ func (s *situation) refuseUser(request Request) error {
 	case s.makeUser && !s.MayMake:
 		return event.Refuse(event.UsersNotMade,
 			"The database has no user %q, and this function may not make it. A database "+
-				"administrator has to run setup.sql with create_users=on.", user)
+				"administrator has to run setup.sql with -v create_users=on.", user)
 	case !s.UserExists && !s.makeUser:
 		return event.Refuse(event.UnknownUser,
 			"The database has no user %q. Ask a database administrator to create it.", user)
@@ -177,7 +177,7 @@ func (s *situation) refuseUser(request Request) error {
 	case len(s.UserMembers) > 0:
 		return event.Refuse(event.UserRefused, "The database user %q has members (%s), who would "+
 			"have the role as well, and a role is only given to one person. A database "+
-			"administrator has to take %q from them.", user, strings.Join(s.UserMembers, ", "), user)
+			"administrator has to revoke %q from them.", user, strings.Join(s.UserMembers, ", "), user)
 	case s.Owner != nil && email.Fold(*s.Owner) != email.Fold(request.Requester):
 		return event.Refuse(event.UserTaken,
 			"The database user %q belongs to %s, so that %s cannot be given a role as that "+

@@ -81,16 +81,16 @@ BEGIN
     END IF;
 
     RETURN QUERY
-    SELECT 'lasting', r.rolname, 'can log in: whoever holds it can give it a password of '
-        'their own, and lock out who uses it'
+    SELECT 'lasting', r.rolname, 'can log in: whoever holds it can change its password, '
+        'and lock out whoever uses it'
     FROM pg_roles r WHERE r.oid = ANY (led) AND r.rolcanlogin
       -- Up to 14 a login can make others its members, who are no worse for it.
       AND (r.oid = target OR version >= 150000 OR NOT EXISTS (SELECT FROM pg_auth_members m
         WHERE m.roleid = r.oid AND m.member = ANY (led) AND m.grantor = r.oid))
     UNION ALL
     SELECT DISTINCT ON (r.oid, o.how) o.how, r.rolname, CASE o.how
-        WHEN 'lasting' THEN 'owns objects: whoever holds it can let themselves in for ever'
-        ELSE 'owns objects that its holders can have made' END
+        WHEN 'lasting' THEN 'owns objects: whoever holds it can give themselves access to them for good'
+        ELSE 'owns objects that its holders may have made' END
     FROM pg_roles r, pg_shdepend d, LATERAL (SELECT CASE
         WHEN d.classid IN ('pg_largeobject'::regclass, 'pg_default_acl'::regclass)
             THEN 'could_leave'
@@ -115,8 +115,8 @@ BEGIN
     -- SCRAM's are no use without the password that made them; MD5's are as good as one.
     SELECT CASE WHEN current_setting('password_encryption') = 'md5' THEN 'lasting'
         ELSE 'could_leave' END, r.rolname,
-        'can read what the server checks passwords by (pg_authid): with MD5, whoever has that '
-        'can log in as anybody'
+        'can read the password hashes of all users (pg_authid): with MD5 ones, whoever has read '
+        'them can log in as anybody'
     FROM pg_roles r WHERE r.oid = ANY (led) AND r.rolname = 'pg_read_all_data';
 
     RETURN QUERY

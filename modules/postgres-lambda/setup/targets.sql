@@ -20,14 +20,15 @@ BEGIN
               AND found.oid::text = ANY (string_to_array(current_setting('sym.had'), ',')) THEN
             -- Its holders can have made them, and must not keep this from being run again.
             RAISE WARNING 'The role "%", which is handed out, is or is a member of "%", which '
-                'owns objects by now. Give them to another owner, if a holder can let themselves '
-                'in by them.', found.target, found.through;
+                'owns objects by now. Look at them: whoever holds the role can give themselves '
+                'access to them for good.', found.target, found.through;
         ELSIF found.severity = 'lasting' AND found.target NOT IN (SELECT rolename FROM sym.allowed) THEN
             RAISE EXCEPTION 'The role "%" should not be handed out: it is, or is a member of, '
                 '"%", which %. Make a role without that, or allow it by name: -v allow=%',
                 found.target, found.through, found.what, found.target;
         ELSE
-            RAISE WARNING 'What a holder of "%" makes can outlast the grant: "%" %.',
+            RAISE WARNING 'What comes of holding "%" can outlast the grant: it is, or is a member of, '
+                '"%", which %.',
                 found.target, found.through, found.what;
         END IF;
     END LOOP;
