@@ -35,6 +35,8 @@ var pinned = map[string]string{
 	"default_transaction_read_only":       "off",
 	"default_transaction_isolation":       "read committed",
 	"default_transaction_deferrable":      "off",
+	"jit":                                 "off",
+	"plan_cache_mode":                     "auto",
 }
 
 // tracked are those of the pinned that a pooler keeps for each client. It refuses the others,

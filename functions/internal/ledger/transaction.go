@@ -38,6 +38,7 @@ func begin(ctx context.Context, batch *pgx.Batch, wait time.Duration, commits ..
 		set_config('datestyle', 'ISO, YMD', true),
 		set_config('timezone', 'UTC', true),
 		set_config('intervalstyle', 'postgres', true),
+		set_config('jit', 'off', true),
 		set_config('statement_timeout', $1, true),
 		set_config('idle_in_transaction_session_timeout', $1, true),
 		set_config('lock_timeout', $2, true)`+synchronous,
