@@ -10,6 +10,7 @@ import (
 
 	"sym-postgres-quickstart/functions/internal/database"
 	"sym-postgres-quickstart/functions/internal/event"
+	postgreslambda "sym-postgres-quickstart/modules/postgres-lambda"
 	"sym-postgres-quickstart/test/sandbox/pgserver"
 )
 
@@ -115,7 +116,8 @@ func TestCopyOfTheDatabaseTakesNothing(t *testing.T) {
 		f.root = f.dial(f.server.URLFor(f.server.Superuser, f.server.Password, "db_"+f.suffix))
 		copied := f.dial(f.server.URLFor(f.ownerName, password, f.of("copy")))
 		exec(f, copied, "CREATE ROLE %s", f.name("of the copy"))
-		require.NoError(f, f.trySetup(copied, f.of("second"), "of the copy"))
+		require.NoError(f, f.script(copied, postgreslambda.Setup, map[string]string{
+			"broker": f.of("second"), "roles": f.of("of the copy"), "replace": "on"}))
 		exec(f, copied, "ALTER ROLE %s PASSWORD %s", f.name("second"), database.Literal(password))
 
 		settings, err := pgx.ParseConfig(f.server.URLFor(f.of("second"), password, f.of("copy")))
