@@ -47,7 +47,7 @@ DECLARE
     pids     integer[];
     hidden   integer;
     count    integer := 0;
-    deadline timestamptz := clock_timestamp() + patience;
+    deadline timestamptz;
 BEGIN
     IF EXISTS (SELECT FROM pg_roles r WHERE r.oid = holder) AND
        EXISTS (SELECT FROM pg_roles r WHERE r.oid = role) AND sym.holds(holder, role) THEN
@@ -86,6 +86,7 @@ BEGIN
       AND (revoked IS NULL OR a.backend_start IS NULL
         OR a.backend_start <= revoked + interval '1 minute');
     PERFORM pg_terminate_backend(pid) FROM unnest(pids) pid;
+    deadline := clock_timestamp() + patience;
     LOOP
         PERFORM pg_stat_clear_snapshot();
         EXIT WHEN pids IS NULL OR NOT EXISTS (
@@ -119,7 +120,8 @@ BEGIN
         PERFORM pg_stat_clear_snapshot();
         SELECT array_agg(pid) INTO seen FROM unnest(again) pid
         WHERE NOT EXISTS (SELECT FROM pg_stat_get_activity(NULL) a
-            WHERE a.pid = pid.pid AND (a.usesysid IS NOT NULL OR a.datid IS NOT NULL));
+            WHERE a.pid = pid.pid AND (a.usesysid IS NOT NULL OR a.datid IS NOT NULL
+                OR a.backend_type = 'startup'));
         EXIT WHEN seen IS NULL;
         PERFORM pg_sleep(CASE WHEN round = 1 THEN 0.02 ELSE 0.1 END);
     END LOOP;
