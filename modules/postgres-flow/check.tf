@@ -49,3 +49,19 @@ data "aws_lambda_invocation" "check_rules" {
     }
   }
 }
+
+# What can be used, and still surprises somebody: a warning in the plan. The
+# Runtime refuses such a request when it is made.
+check "own_requests" {
+  assert {
+    condition = length(local.stranded) == 0
+    error_message = format(
+      join(" ", [
+        "Nobody could approve what these people ask for themselves in the flow",
+        "%s: %s. Name more approvers, ask for fewer approvals, or leave these",
+        "people out of the rule's requesters.",
+      ]),
+      var.flow_name, join("; ", local.stranded)
+    )
+  }
+}

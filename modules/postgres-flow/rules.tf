@@ -149,4 +149,28 @@ locals {
       ] : [],
     ]
   ])
+
+  # People whose own requests nobody could approve: too few others are on the
+  # lists. Where a rule may approve at once there is another way.
+  _deciding = {
+    for name, rules in local.rules : name => distinct(
+      concat(rules.approvers, rules.backup_approvers)
+    )
+  }
+  stranded = [
+    for name, rules in local.rules : format("%s for the target %s",
+      join(", ", [
+        for person in local._deciding[name] : person
+        if length(rules.requesters) == 0 || contains(rules.requesters, person)
+      ]), name
+    )
+    if(
+      !rules.allow_self_approval && length(rules.approve_at_once) == 0 &&
+      length(local._deciding[name]) == rules.approvals &&
+      anytrue([
+        for person in local._deciding[name] :
+        length(rules.requesters) == 0 || contains(rules.requesters, person)
+      ])
+    )
+  ]
 }

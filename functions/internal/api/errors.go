@@ -69,7 +69,8 @@ var statuses = map[request.Code]int{
 
 	bodyTooLarge: http.StatusRequestEntityTooLarge,
 
-	request.CannotBeGranted: http.StatusUnprocessableEntity,
+	request.CannotBeGranted:  http.StatusUnprocessableEntity,
+	request.NobodyCanApprove: http.StatusUnprocessableEntity,
 
 	internalError: http.StatusInternalServerError,
 

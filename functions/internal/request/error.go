@@ -52,6 +52,9 @@ const (
 	// from the function.
 	CannotBeGranted Code = "cannot_be_granted"
 
+	// NobodyCanApprove says that too few people could approve the request.
+	NobodyCanApprove Code = "nobody_can_approve"
+
 	// WorkflowNotStarted says that a request failed at its very beginning.
 	WorkflowNotStarted Code = "workflow_not_started"
 	// WorkflowNotReached says that a decision stands and that the workflow will see it later.

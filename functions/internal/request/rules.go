@@ -3,7 +3,9 @@ package request
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"sym-postgres-quickstart/functions/internal/rules"
@@ -257,7 +259,46 @@ func (s *Service) judge(ctx context.Context, f Flow, set *rules.Rules, r Request
 	if ok {
 		return verdict{Approved, act(ActionApprove, m, "")}, nil
 	}
-	return verdict{state: Requested}, nil
+	return verdict{state: Requested}, s.approvable(ctx, f, set, r, in)
+}
+
+// approvable refuses a request that needs more approvals than there are people to give them: it
+// would only expire. Who they are is known now, unless the rules change meanwhile.
+func (s *Service) approvable(
+	ctx context.Context, f Flow, set *rules.Rules, r Request, in rules.Input,
+) error {
+	needed := max(1, set.Document().Approvals)
+	could, refused := set.CouldApprove(ctx, in, f.person)
+	if len(could) >= needed {
+		return nil
+	}
+	if refused.Err != nil {
+		s.reportRule(ctx, f, r, refused)
+	}
+	wants := "an approval"
+	if needed > 1 {
+		wants = fmt.Sprintf("%d approvals", needed)
+	}
+	if !set.Document().AllowSelfApproval {
+		wants += " from people other than the requester"
+	}
+	who := "nobody can give one"
+	if len(could) > 0 {
+		who = "only " + strings.Join(could, ", ") + " can give one"
+	}
+	because := ""
+	if refused.Because != "" {
+		because = " " + sentence(refused.Because)
+	}
+	glass := ""
+	in.BreakGlass = true
+	if _, may := set.MayBreakGlass(ctx, in); may {
+		glass = " In an emergency, break the glass."
+	}
+	return failBecause(refused.Err, NobodyCanApprove, "Nobody could approve this request, so it "+
+		"was not made: the flow %s needs %s for the target %s, and %s.%s Ask the flow's "+
+		"maintainer to name another approver.%s", quote(f.Name), wants, quote(in.Target), who,
+		because, glass)
 }
 
 // deniedByRule is the refusal of a request that a rule has denied.

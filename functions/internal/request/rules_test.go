@@ -148,13 +148,20 @@ func TestNothingOpensByFailing(t *testing.T) {
 		d.none(t)
 	})
 	t.Run("approve_when", func(t *testing.T) {
-		d := newDesk(func(d *rules.Document) { d.ApproveWhen = fails })
+		d := newDesk()
 		r := d.submit(t)
-		_, err := d.Approve(t.Context(), bob, r.ID, "")
+		d.setRules(rules.Document{
+			Approvers: []string{bob, carol}, ApproveWhen: fails, ApprovalTimeoutSeconds: 3600,
+		})
+		_, err := d.ask(t, alice)
+		assert.Equal(t, request.NobodyCanApprove, codeOf(err))
+		assert.ErrorContains(t, err, "could not be evaluated")
+		assert.Len(t, *d.reported, 1)
+		_, err = d.Approve(t.Context(), bob, r.ID, "")
 		assert.Equal(t, request.NotAnApprover, codeOf(err))
 		assert.ErrorContains(t, err, "could not be evaluated")
 		assert.Equal(t, request.Requested, d.state(t, r.ID))
-		assert.Len(t, *d.reported, 1)
+		assert.Len(t, *d.reported, 2)
 		_, err = d.Deny(t.Context(), bob, r.ID, "")
 		assert.NoError(t, err, "no is always possible")
 	})
@@ -486,4 +493,47 @@ func TestHeldAt(t *testing.T) {
 		}
 		assert.Equal(t, test.want, got, test.at)
 	}
+}
+
+// TestNobodyCouldApprove checks that a request is refused while it is made, where there are not
+// enough people to approve it. It could do nothing but expire.
+func TestNobodyCouldApprove(t *testing.T) {
+	t.Run("of two approvers one asks, and two are needed", func(t *testing.T) {
+		d := newDesk(func(d *rules.Document) { d.Approvals = 2 })
+		_, err := d.ask(t, bob)
+		assert.Equal(t, request.NobodyCanApprove, codeOf(err))
+		assert.EqualError(t, err, `Nobody could approve this request, so it was not made: the flow `+
+			`"postgres" needs 2 approvals from people other than the requester for the target `+
+			`"postgres-readonly", and only carol@example.com can give one. Ask the flow's maintainer `+
+			`to name another approver.`)
+		assert.Equal(t, request.NobodyCanApprove, codeOf(d.Check(t.Context(), bob,
+			request.Submission{Flow: "postgres", Target: "readonly", Reason: "x"})))
+		d.none(t)
+		_, err = d.ask(t, alice)
+		assert.NoError(t, err, "others can ask")
+	})
+	t.Run("the only approver asks, who may break the glass", func(t *testing.T) {
+		d := newDesk(func(d *rules.Document) {
+			d.Approvers = []string{bob}
+			d.BackupApprovers, d.BackupAfterSeconds = []string{bob, carol}, 60
+			d.ApproveWhen = `approver.email != "carol@example.com"`
+			d.BreakGlass = &rules.BreakGlass{People: []string{bob}, When: "request.break_glass"}
+		})
+		_, err := d.ask(t, bob)
+		assert.Equal(t, request.NobodyCanApprove, codeOf(err))
+		assert.ErrorContains(t, err, "needs an approval from people other than the requester for the "+
+			`target "postgres-readonly", and nobody can give one. approver.email != "carol@example.com" is `+
+			`false`)
+		assert.ErrorContains(t, err, "In an emergency, break the glass.")
+		_, err = d.ask(t, bob, glass)
+		assert.NoError(t, err)
+	})
+	t.Run("a rule approves it at once", func(t *testing.T) {
+		d := newDesk(func(d *rules.Document) {
+			d.Approvers = []string{bob}
+			d.ApproveAtOnce = []rules.Condition{{Name: "all", When: "true"}}
+		})
+		_, err := d.ask(t, bob)
+		assert.NoError(t, err)
+	})
 }

@@ -296,7 +296,9 @@ run "everybody_approves_their_own" {
 run "a_private_channel" {
   variables {
     flow_vars = { request_channel = "C0123ABCD" }
-    rules     = { "*" = { approvers = ["ann@example.com"] } }
+    rules = {
+      "*" = { approvers = ["ann@example.com", "ben@example.com"] }
+    }
   }
 
   assert {

@@ -33,7 +33,7 @@ mock_provider "aws" {
 }
 
 variables {
-  flow_vars    = { approvers = "ann@example.com" }
+  flow_vars    = { approvers = "ann@example.com,abe@example.com" }
   function_arn = "arn:aws:lambda:eu-west-1:111111111111:function:postgres"
   groups = {
     empty = []
@@ -157,7 +157,7 @@ run "what_is_not_said_is_the_flows" {
         approvals                = 1
         approve_at_once          = []
         approve_when             = ""
-        approvers                = ["ann@example.com"]
+        approvers                = ["ann@example.com", "abe@example.com"]
         backup_after_seconds     = 0
         backup_approvers         = []
         break_glass              = null
@@ -637,7 +637,7 @@ run "no_approvers_where_people_approve_their_own" {
     condition = (
       length(output.rules["postgres-readwrite"].approvers) == 0 &&
       output.rules["postgres-readwrite"].allow_self_approval &&
-      length(output.rules["postgres-read-only"].approvers) == 1 &&
+      length(output.rules["postgres-read-only"].approvers) == 2 &&
       !output.rules["postgres-read-only"].allow_self_approval
     )
     error_message = "Self-approval is for the one target alone."
@@ -689,6 +689,8 @@ run "as_many_approvals_as_approvers_and_back_ups" {
     condition     = output.rules["postgres-readwrite"].approvals == 2
     error_message = "One approver and one back-up are two people."
   }
+
+  expect_failures = [check.own_requests]
 }
 
 run "one_who_is_approver_and_back_up" {
@@ -755,4 +757,33 @@ run "groups_that_do_not_fit" {
   }
 
   expect_failures = [data.aws_lambda_invocation.check_rules]
+}
+
+run "people_whose_own_requests_nobody_could_approve" {
+  command = plan
+
+  variables {
+    flow_vars = { approvers = "ann@example.com, ben@example.com" }
+    rules = {
+      readwrite = { approvals = 2 }
+    }
+  }
+
+  expect_failures = [check.own_requests]
+}
+
+run "people_who_do_not_ask" {
+  command = plan
+
+  variables {
+    flow_vars = { approvers = "ann@example.com, ben@example.com" }
+    rules = {
+      readwrite = { approvals = 2, requesters = ["cem@example.com"] }
+    }
+  }
+
+  assert {
+    condition     = output.rules["postgres-readwrite"].approvals == 2
+    error_message = "Approvers who cannot ask need nobody's approval."
+  }
 }
