@@ -83,9 +83,10 @@ func (l *Ledger) leftBehind(
 		list = "SELECT kind, what, taken_back FROM sym.take_back(u, r, s, o) WITH ORDINALITY AS l " +
 			"(kind, what, undo, taken_back, n)"
 	}
+	soon, cancel := context.WithTimeout(ctx, lookTime(ctx))
+	defer cancel()
 	batch := &pgx.Batch{}
-	begin(ctx, batch, briefly)
-	batch.Queue("SELECT set_config('statement_timeout', $1, true)", milliseconds(lookTime(ctx)))
+	begin(soon, batch, briefly)
 	batch.Queue(mayLook, id).QueryRow(func(row pgx.Row) error {
 		var reason string
 		if err := row.Scan(&reason); err != nil {

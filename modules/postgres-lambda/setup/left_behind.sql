@@ -42,7 +42,9 @@ CREATE OR REPLACE FUNCTION sym.left_behind(
     holder oid, role oid, since xid8, oldest xid8 DEFAULT NULL
 ) RETURNS TABLE (kind text, what text, undo text, safe boolean)
 LANGUAGE plpgsql STABLE
-SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
+-- Most parts find nothing, and planning them anew each time would cost more than running them.
+SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     version int := current_setting('server_version_num')::int;
