@@ -32,9 +32,7 @@ sandbox: ## Deploy to an AWS on this machine, and see one request from start to 
 
 # For a quick run, POSTGRES_VERSIONS=15,18 leaves the other versions of PostgreSQL out.
 test: ## Run every suite: functions, sandbox, and the deployed whole.
-	@go run ./test/sandbox/tools/install
-	@echo "Each package reports when it is done; the last, which deploys everything, takes minutes."
-	go test -timeout 40m -parallel 8 ./...
+	@go run ./test/suites
 
 bench: ## Measure the Postgres function beside what pgx alone needs (BENCH_JSON=file).
 	@go run ./functions/bench

@@ -60,7 +60,7 @@ func inTerminal(t *testing.T, w *world) {
 	session := e.session(t)
 	bob := w.approver(t)
 
-	out, stderr, code := w.sym(t, e.Person, "request", "readonly", "--duration", "6s",
+	out, stderr, code := w.sym(t, e.Person, "request", "readonly", "--duration", longEnough.String(),
 		"--flow", w.deployment.Flow, "--reason", "Order 3 was charged twice", "--json")
 	require.Zero(t, code, stderr)
 	var r sandbox.Request

@@ -24,7 +24,7 @@ func sweepAlone(t *testing.T, w *world) {
 	session := e.session(t)
 	sweeps := w.sweeps(t)
 	lookAgain := w.noLookingAfter(t)
-	r := e.asks(t, 10*time.Second)
+	r := e.asks(t, longEnough)
 	_, err := w.approver(t).Approve(t.Context(), r.ID)
 	require.NoError(t, err)
 	await(t, e.Person, r.ID, "active")
@@ -83,7 +83,7 @@ func alarmGoesOff(t *testing.T, w *world) {
 	// A flow like the deployed one, with a connector of its own to break.
 	connector, trust := w.ownConnector(t)
 	flow := w.flowLike(t, "broken", map[string]any{"lambda_connector_arn": connector})
-	r, err := e.Ask(t.Context(), flow, flow+"-readonly", "Before it breaks", 5*time.Second)
+	r, err := e.Ask(t.Context(), flow, flow+"-readonly", "Before it breaks", longEnough)
 	require.NoError(t, err)
 	_, err = w.approver(t).Approve(t.Context(), r.ID)
 	require.NoError(t, err)

@@ -103,7 +103,7 @@ func TestProdWithExample(t *testing.T) {
 	require.Contains(t, tunnel, "AWS-StartPortForwardingSessionToRemoteHost")
 
 	ann := w.person(t, "ann@example.com")
-	r, err := ann.Ask(ctx, "postgres", "readonly", "To see it work", 5*time.Second)
+	r, err := ann.Ask(ctx, "postgres", "readonly", "To see it work", longEnough)
 	require.NoError(t, err)
 	_, err = w.approver(t).Approve(ctx, r.ID)
 	require.NoError(t, err)

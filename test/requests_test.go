@@ -13,7 +13,7 @@ func approvedAndExpired(t *testing.T, w *world) {
 	e.cannotRead(t, session)
 
 	// Asking changes nothing in the database.
-	r := e.asks(t, 6*time.Second)
+	r := e.asks(t, longEnough)
 	e.cannotRead(t, session)
 
 	// An approval gives the role, in sessions that are open already, too.
@@ -23,7 +23,7 @@ func approvedAndExpired(t *testing.T, w *world) {
 	_, err = session.Exec(t.Context(), "SET ROLE "+readOnlyRole)
 	require.NoError(t, err)
 	e.canRead(t, session)
-	require.WithinDuration(t, time.Now().Add(6*time.Second), r.ExpiresAt, 6*time.Second)
+	require.WithinDuration(t, time.Now().Add(longEnough), r.ExpiresAt, longEnough)
 
 	// When the time is up it is gone, even where somebody had set the role.
 	await(t, e.Person, r.ID, "done")

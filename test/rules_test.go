@@ -19,7 +19,7 @@ const readWrite = "postgres-readwrite"
 func twoApprovals(t *testing.T, w *world) {
 	e := w.engineer(t)
 	session := e.session(t)
-	r, err := e.Ask(t.Context(), w.deployment.Flow, readWrite, "To repair order 3", 5*time.Second)
+	r, err := e.Ask(t.Context(), w.deployment.Flow, readWrite, "To repair order 3", longEnough)
 	require.NoError(t, err)
 	require.Equal(t, 2, r.ApprovalsNeeded)
 
@@ -48,7 +48,7 @@ func backupApprover(t *testing.T, w *world) {
 	flow := w.flowLike(t, "patient", map[string]any{
 		"backup_approvers": []string{dave.Email}, "backup_after_seconds": 2,
 	})
-	r, err := e.Ask(t.Context(), flow, flow+"-readonly", "Bob is on holiday", 5*time.Second)
+	r, err := e.Ask(t.Context(), flow, flow+"-readonly", "Bob is on holiday", longEnough)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		_, err := dave.Approve(t.Context(), r.ID)
@@ -64,7 +64,7 @@ func byTheRules(t *testing.T, w *world) {
 	session := e.session(t)
 	flow := w.flowLike(t, "strict", map[string]any{
 		"approve_at_once": []any{map[string]any{
-			"name": "short", "when": `request.duration <= duration("5s")`,
+			"name": "short", "when": `request.duration <= duration("20s")`,
 		}},
 		"deny": []any{map[string]any{
 			"name": "no ticket", "when": `!request.reason.contains("OPS-")`,
@@ -77,7 +77,7 @@ func byTheRules(t *testing.T, w *world) {
 	}
 
 	// What is denied outright is denied before anything else, and written down.
-	_, err := ask("Just looking", 5*time.Second)
+	_, err := ask("Just looking", longEnough)
 	requireCode(t, err, 403, "denied_by_rule")
 	require.ErrorContains(t, err, "Name the ticket.")
 	denied, err := e.List(t.Context(), "requester="+url.QueryEscape(e.Email)+"&state=denied")
@@ -90,7 +90,7 @@ func byTheRules(t *testing.T, w *world) {
 	e.cannotRead(t, session)
 
 	// What is short needs nobody.
-	id, err := ask("OPS-1: look at order 3", 4*time.Second)
+	id, err := ask("OPS-1: look at order 3", longEnough)
 	require.NoError(t, err)
 	await(t, e.Person, id, "active")
 	e.canRead(t, session)
@@ -110,15 +110,15 @@ func brokenGlass(t *testing.T, w *world) {
 	session := e.session(t)
 	alarms := w.alarms(t)
 	flow := w.flowLike(t, "emergency", map[string]any{"break_glass": map[string]any{
-		"people": []string{e.Email}, "max_duration_seconds": 5,
+		"people": []string{e.Email}, "max_duration_seconds": int(longEnough.Seconds()),
 	}})
 	bob := w.approver(t)
-	_, err := bob.BreakGlass(t.Context(), flow, flow+"-readonly", "Me too", 5*time.Second)
+	_, err := bob.BreakGlass(t.Context(), flow, flow+"-readonly", "Me too", longEnough)
 	requireCode(t, err, 403, "break_glass_not_allowed")
-	_, err = e.BreakGlass(t.Context(), flow, flow+"-readonly", "For long", 6*time.Second)
+	_, err = e.BreakGlass(t.Context(), flow, flow+"-readonly", "For long", longEnough+time.Second)
 	requireCode(t, err, 400, "duration_too_long")
 
-	r, err := e.BreakGlass(t.Context(), flow, flow+"-readonly", "The shop is down", 5*time.Second)
+	r, err := e.BreakGlass(t.Context(), flow, flow+"-readonly", "The shop is down", longEnough)
 	require.NoError(t, err)
 	await(t, e.Person, r.ID, "active")
 	e.canRead(t, session)
@@ -181,8 +181,8 @@ func extended(t *testing.T, w *world) {
 	e := w.engineer(t)
 	session := e.session(t)
 	bob := w.approver(t)
-	first := e.asks(t, 6*time.Second)
-	_, err := e.Extend(t.Context(), first.ID, "Longer", 10*time.Second)
+	first := e.asks(t, longEnough)
+	_, err := e.Extend(t.Context(), first.ID, "Longer", time.Minute)
 	requireCode(t, err, 409, "not_active")
 	_, err = bob.Approve(t.Context(), first.ID)
 	require.NoError(t, err)

@@ -79,7 +79,7 @@ func inSlack(t *testing.T, w *world) {
 	e := w.engineer(t)
 	session := e.session(t)
 	s := w.box.Slack
-	m := e.requests(t, "15", "Order 3 was charged twice")
+	m := e.requests(t, "30", "Order 3 was charged twice")
 	e.cannotRead(t, session)
 
 	// A click is asked who it is from.

@@ -35,7 +35,7 @@ func (p prodTeam) asks(t *testing.T, d time.Duration) sandbox.Request {
 // loses it. Afterwards Slack and the bucket have all of it.
 func (p prodTeam) accessEndsWithoutSlack(t *testing.T) {
 	p.box.Slack.Down(true)
-	r := p.asks(t, 5*time.Second)
+	r := p.asks(t, longEnough)
 	_, err := p.approver(t).Approve(t.Context(), r.ID)
 	require.NoError(t, err)
 	await(t, p.dora, r.ID, "active")

@@ -40,6 +40,10 @@ const (
 // failure, and no success depends on it.
 const patience = 90 * time.Second
 
+// longEnough is how long a role is granted for where a story does something while it is held.
+// Even on a busy machine that happens before the role expires.
+const longEnough = 20 * time.Second
+
 // world is one deployment, which the stories share.
 type world struct {
 	box        *sandbox.Sandbox
