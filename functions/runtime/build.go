@@ -80,6 +80,7 @@ func build(ctx context.Context, getenv func(string) string) (*runtime, error) {
 		api: &api.API{Service: service, Callers: callers, Log: log},
 		steps: &workflow.Steps{
 			OrgSlug:   s.orgSlug,
+			Flows:     service.Flows,
 			Store:     store,
 			Workflows: workflows,
 			Chain: connector.New(cfg, s.connectorARN, s.externalID,

@@ -6,6 +6,7 @@ package connector
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
 
 	"sym-postgres-quickstart/functions/internal/event"
 )
@@ -25,6 +27,9 @@ import (
 type ConnectorUnavailable struct {
 	Doing string
 	Err   error
+	// Closed says that the Lambda Connector did not let the Runtime Connector in: it is gone, or
+	// does not trust it.
+	Closed bool
 }
 
 // Error says which hop failed, and why.
@@ -80,7 +85,7 @@ func (c *Chain) Send(ctx context.Context, call Call) (event.Answer, error) {
 	function, err := arn.Parse(call.FunctionARN)
 	if err != nil {
 		return event.Answer{}, &ConnectorUnavailable{
-			"reading the target's function " + call.FunctionARN, err,
+			Doing: "reading the target's function " + call.FunctionARN, Err: err,
 		}
 	}
 	log := c.log.With("request_id", call.RequestID)
@@ -93,7 +98,7 @@ func (c *Chain) Send(ctx context.Context, call Call) (event.Answer, error) {
 	runtime, err := c.assume(ctx, first, c.connector, session, &c.externalID)
 	if err != nil {
 		return event.Answer{}, &ConnectorUnavailable{
-			"assuming the Runtime Connector " + c.connector, err,
+			Doing: "assuming the Runtime Connector " + c.connector, Err: err,
 		}
 	}
 	second := &hop{
@@ -103,13 +108,20 @@ func (c *Chain) Send(ctx context.Context, call Call) (event.Answer, error) {
 	invoker, err := c.assume(ctx, second, call.LambdaConnector, session, nil)
 	if err != nil {
 		return event.Answer{}, &ConnectorUnavailable{
-			"assuming the Lambda Connector " + call.LambdaConnector, err,
+			Doing: "assuming the Lambda Connector " + call.LambdaConnector, Err: err,
+			Closed: refused(err),
 		}
 	}
 	client := lambda.NewFromConfig(invoker, func(o *lambda.Options) {
 		o.Region = function.Region // the function may be in another one than the Runtime
 	})
 	return c.invoke(ctx, client, call, log, second.principal)
+}
+
+// refused tells STS's refusal from a failure of the call.
+func refused(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == "AccessDenied"
 }
 
 // assume takes a hop and returns a configuration with the credentials it led to.
@@ -180,7 +192,7 @@ func (c *Chain) invoke(
 	if err != nil {
 		log.ErrorContext(ctx, "not invoked postgres function", "error", err.Error())
 		return event.Answer{}, &ConnectorUnavailable{
-			"invoking the Postgres function " + call.FunctionARN, err,
+			Doing: "invoking the Postgres function " + call.FunctionARN, Err: err,
 		}
 	}
 	if out.FunctionError != nil {

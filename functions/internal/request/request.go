@@ -49,6 +49,7 @@ const (
 	RuleRefused         = "refused"          // the target's function will never grant it
 	RuleRevoked         = "revoked"          // the target's function has taken the role away
 	RuleWorkflowFailure = "workflow_failure" // the workflow could not do its part
+	RuleFlowRemoved     = "flow_removed"     // Terraform removes the flow
 	RuleReviewDue       = "review_due"       // nobody has reviewed a break-glass yet
 )
 

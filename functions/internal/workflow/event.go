@@ -2,7 +2,9 @@ package workflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,12 +22,64 @@ const (
 
 // send walks the chain of roles with the event of a request.
 func (s *Steps) send(ctx context.Context, r request.Request, kind string) (event.Answer, error) {
-	return s.Chain.Send(ctx, connector.Call{
+	call := connector.Call{
 		RequestID:       r.ID,
 		LambdaConnector: r.LambdaConnector,
 		FunctionARN:     r.Target.FunctionARN,
 		Event:           s.event(r, kind),
-	})
+	}
+	answer, err := s.Chain.Send(ctx, call)
+	if kind != event.Deescalate || !closed(err) {
+		return answer, err
+	}
+	return s.sendAround(ctx, r, call, err)
+}
+
+// closed tells whether a call failed since the role that may invoke the function does not let the
+// Runtime in. STS answers alike for a role that is gone.
+func closed(err error) bool {
+	unavailable, ok := errors.AsType[*connector.ConnectorUnavailable](err)
+	return ok && unavailable.Closed
+}
+
+// ConnectorGone says that a request's flow was removed with its connector, and that no other flow
+// calls the same function: its ledger cannot be asked.
+type ConnectorGone struct{ Message string }
+
+func (e *ConnectorGone) Error() string { return e.Message }
+
+// sendAround takes access away by the connector of another flow that calls the same function. The
+// flow of the request may have been renamed or removed since.
+func (s *Steps) sendAround(
+	ctx context.Context, r request.Request, call connector.Call, err error,
+) (event.Answer, error) {
+	if s.Flows == nil {
+		return event.Answer{}, err
+	}
+	flows, reading := s.Flows.Flows(ctx)
+	if reading != nil {
+		return event.Answer{}, err
+	}
+	theirs := false
+	for _, flow := range flows {
+		theirs = theirs || flow.LambdaConnector == r.LambdaConnector
+		if flow.LambdaConnector == r.LambdaConnector ||
+			!slices.ContainsFunc(flow.Targets, func(t request.Target) bool {
+				return t.FunctionARN == r.Target.FunctionARN
+			}) {
+			continue
+		}
+		s.Log.WarnContext(ctx, "the connector of the request's flow is closed, taking another's",
+			"request_id", r.ID, "flow", r.Flow, "by_flow", flow.Name, "error", err.Error())
+		call.LambdaConnector = flow.LambdaConnector
+		return s.Chain.Send(ctx, call)
+	}
+	if theirs {
+		return event.Answer{}, err // it is there, and may let the Runtime in again
+	}
+	return event.Answer{}, &ConnectorGone{fmt.Sprintf("the flow %s was removed, and no other flow "+
+		"calls the function %s: its ledger cannot be asked. Apply the flow %s again, and the request "+
+		"ends within a minute", r.Flow, r.Target.FunctionARN, r.Flow)}
 }
 
 // run is the SRN of the request's run: the key of the function's ledger. The function repeats

@@ -58,6 +58,13 @@ func (s *Steps) reconcile(ctx context.Context) (Output, error) {
 			break
 		}
 		ended, err := s.reconcileOne(ctx, r.ID)
+		if gone, ok := errors.AsType[*ConnectorGone](err); ok {
+			// No repetition helps. People are told of it every hour, see tellLate; an error every
+			// minute would only hide the others.
+			s.Log.ErrorContext(ctx, "overdue request left open", "request_id", r.ID,
+				"error", gone.Error())
+			continue
+		}
 		if err != nil {
 			s.Log.ErrorContext(ctx, "overdue request not ended", "request_id", r.ID,
 				"error", err.Error())

@@ -6,7 +6,8 @@
 // The other steps belong to no state machine. By reconcile a schedule has the function end what
 // the workflows have left behind, deliver what was not delivered, and remind people. By deliver
 // and slack the function calls itself for what can wait until after a reply. By check_rules
-// Terraform asks whether rules compile before it writes them.
+// Terraform asks whether rules compile before it writes them. By retire it has a flow's requests
+// ended before it removes the flow.
 package workflow
 
 import (
@@ -80,8 +81,10 @@ type Steps struct {
 	Store     Store
 	Workflows request.Workflows
 	Chain     Sender
-	Courier   Courier
-	Chat      Chat
+	// Flows finds another way to the function of a request whose flow was removed. Nil is none.
+	Flows   request.Flows
+	Courier Courier
+	Chat    Chat
 	// Tell tells a human, or fails if nobody could be told.
 	Tell func(context.Context, request.Trouble) error
 	Now  func() time.Time
@@ -99,8 +102,10 @@ type Input struct {
 	TaskToken string `json:"task_token"`
 	// Slack is what the step slack has to do.
 	Slack json.RawMessage `json:"slack"`
-	// Draft is what the step check_rules checks.
+	// Draft is what the step check_rules checks; its Flow is also the one that retire retires.
 	rules.Draft
+	// Terraform says what happens to the resource that invoked the step retire.
+	Terraform *Terraform `json:"tf"`
 }
 
 // Output is what the state machine goes by.
@@ -191,6 +196,8 @@ func (s *Steps) step(ctx context.Context, in Input) (Output, error) {
 		return s.reconcile(ctx)
 	}
 	switch in.Step {
+	case Retire:
+		return s.retire(ctx, in)
 	case CheckRules:
 		faults := in.Check()
 		return Output{Problems: &faults}, nil
@@ -223,7 +230,7 @@ func (s *Steps) step(ctx context.Context, in Input) (Output, error) {
 	}
 	return Output{}, &UnknownInvocation{
 		fmt.Sprintf("There is no step %q: the steps are ask, escalate, hold, deescalate, close, "+
-			"deliver, slack, check_rules and reconcile.", in.Step),
+			"deliver, slack, check_rules, retire and reconcile.", in.Step),
 	}
 }
 
@@ -233,9 +240,9 @@ func named(in Input, err error) error {
 		return &RequestNotFound{in.RequestID}
 	}
 	for _, as := range []func(error) (error, bool){
-		as[*UnknownInvocation], as[*ReconcileFailed], as[*WorkflowUnavailable],
+		as[*UnknownInvocation], as[*FlowInUse], as[*ReconcileFailed], as[*WorkflowUnavailable],
 		as[*dynamodb.StoreUnavailable], as[*connector.ConnectorUnavailable],
-		as[*connector.PostgresFunctionError],
+		as[*connector.PostgresFunctionError], as[*ConnectorGone],
 	} {
 		if found, ok := as(err); ok {
 			return found
