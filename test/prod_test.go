@@ -29,7 +29,7 @@ func TestProd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	box, options := newBox(t, ctx, "prod", map[string]any{
-		"pg_targets":         []map[string]any{{"role_name": "reports", "max_duration": 60}},
+		"pg_targets":         []map[string]any{{"role_name": "reports", "max_duration": 3600}},
 		"sym_org_slug":       "acme",
 		"flow_vars":          map[string]any{"approvers": approver},
 		"slack_workspace_id": slack.Workspace,
@@ -68,6 +68,7 @@ func TestProd(t *testing.T) {
 			SharedSecret: output("shared_secret_arn"), SlackCommands: output("slack_commands_url"),
 			SlackInteractions: output("slack_interactions_url"),
 			StateMachine:      output("state_machine_arn"),
+			PostgresFunction:  output("postgres_function_arn"),
 		}},
 		database: database, bucket: output("audit_bucket_name"),
 	}
@@ -76,7 +77,9 @@ func TestProd(t *testing.T) {
 	require.NoError(t, box.InstallSlackApp(ctx, team.deployment))
 	team.accessEndsWithoutSlack(t)
 	team.secretRotates(t)
+	team.flowIsRenamed(t, options)
 	team.flowIsUpgraded(t, options)
+	team.destroyTakesAccessBack(t, options)
 }
 
 // TestProdWithExample deploys environments/prod with the example database and
@@ -191,11 +194,17 @@ func owner(t *testing.T, ctx context.Context, server *pgserver.Server, statement
 	require.NoError(t, err)
 }
 
-func isMember(t *testing.T, ctx context.Context, server *pgserver.Server) (member bool) {
+func isMember(t *testing.T, ctx context.Context, server *pgserver.Server) bool {
+	t.Helper()
+	return isMemberOf(t, ctx, server, "dora")
+}
+
+// isMemberOf answers whether a database user has the role reports.
+func isMemberOf(t *testing.T, ctx context.Context, server *pgserver.Server, user string) (member bool) {
 	t.Helper()
 	conn, err := pgx.Connect(ctx, server.URL())
 	require.NoError(t, err)
 	defer conn.Close(ctx)
-	require.NoError(t, conn.QueryRow(ctx, "SELECT pg_has_role('dora', 'reports', 'MEMBER')").Scan(&member))
+	require.NoError(t, conn.QueryRow(ctx, "SELECT pg_has_role($1::name, 'reports', 'MEMBER')", user).Scan(&member))
 	return member
 }

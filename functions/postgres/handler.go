@@ -169,6 +169,10 @@ func (h *handler) answer(ctx context.Context, payload []byte) (any, error) {
 		return h.ledger.Sweep(ctx)
 	case e.Type == event.TypeStatus:
 		return h.ledger.Status(ctx)
+	case e.Type == event.TypeRetire && !e.Terraform.Deletes():
+		return struct{}{}, nil // when the function is made there is nothing to take back
+	case e.Type == event.TypeRetire:
+		return h.ledger.Retire(ctx)
 	case e.Event.Type == event.Deescalate:
 		return h.ledger.Deescalate(ctx, h.end(e))
 	}
@@ -256,6 +260,9 @@ func bare(err error) error {
 		return named
 	}
 	if named, ok := errors.AsType[ledger.SweepIncomplete](err); ok {
+		return named
+	}
+	if named, ok := errors.AsType[ledger.GrantsRemain](err); ok {
 		return named
 	}
 	return InternalError{err.Error()}

@@ -56,7 +56,10 @@ resource "aws_ssm_parameter" "flow" {
 
   tags = var.tags
 
-  depends_on = [data.aws_lambda_invocation.check_rules]
+  depends_on = [
+    aws_lambda_invocation.retire,
+    data.aws_lambda_invocation.check_rules,
+  ]
 }
 
 resource "aws_ssm_parameter" "target" {
@@ -76,5 +79,8 @@ resource "aws_ssm_parameter" "target" {
 
   tags = var.tags
 
-  depends_on = [data.aws_lambda_invocation.check_rules]
+  depends_on = [
+    aws_lambda_invocation.retire,
+    data.aws_lambda_invocation.check_rules,
+  ]
 }

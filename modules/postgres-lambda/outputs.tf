@@ -1,6 +1,10 @@
 output "function_arn" {
   description = "The function that changes roles."
   value       = aws_lambda_function.this.arn
+
+  # Whoever grants by the function may rely on its sweep, and is gone before
+  # the function takes back all that it granted.
+  depends_on = [aws_lambda_invocation.retire]
 }
 
 output "function_name" {

@@ -28,6 +28,9 @@ output "code_version" {
 output "connector_role_arn" {
   description = "The Runtime Connector, which flows trust."
   value       = aws_iam_role.runtime_connector.arn
+
+  # What trusts the role needs what the role may do, at a destroy until the end.
+  depends_on = [aws_iam_role_policy.runtime_connector]
 }
 
 output "connector_role_name" {
@@ -53,6 +56,10 @@ output "flows_path" {
 output "function_arn" {
   description = "The Runtime function."
   value       = aws_lambda_function.runtime.arn
+
+  # Flows may rely on it that somebody looks after their requests, until the
+  # flows are gone.
+  depends_on = [aws_scheduler_schedule.reconcile]
 }
 
 output "function_name" {

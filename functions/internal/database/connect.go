@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/rds/auth"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -91,7 +92,7 @@ func (c *Connector) credentials(ctx context.Context) (user, password string, err
 	}
 	cloud, err := c.aws()
 	if err != nil {
-		return "", "", CredentialsUnavailable{"AWS cannot be set up: " + lastLine(err)}
+		return "", "", CredentialsUnavailable{Message: "AWS cannot be set up: " + lastLine(err)}
 	}
 	if c.config.Auth == AuthIAM {
 		endpoint := net.JoinHostPort(c.config.Host, strconv.Itoa(int(c.config.Port)))
@@ -99,7 +100,7 @@ func (c *Connector) credentials(ctx context.Context) (user, password string, err
 			ctx, endpoint, cloud.Region, c.config.User, cloud.Credentials)
 		if err != nil {
 			return "", "", CredentialsUnavailable{
-				"a token to log in with cannot be made: " + lastLine(err)}
+				Message: "a token to log in with cannot be made: " + lastLine(err)}
 		}
 		return "", token, nil
 	}
@@ -115,14 +116,23 @@ func Secret(
 		&secretsmanager.GetSecretValueInput{SecretId: aws.String(arn)})
 	if err != nil {
 		return "", "", CredentialsUnavailable{
-			fmt.Sprintf("the secret %s cannot be read: %s", arn, lastLine(err))}
+			Message: fmt.Sprintf("the secret %s cannot be read: %s", arn, lastLine(err)),
+			Unset:   unset(err),
+		}
 	}
 	user, password, ok := parseSecret(aws.ToString(secret.SecretString))
 	if !ok {
-		return "", "", CredentialsUnavailable{fmt.Sprintf("the secret %s has no password: it "+
+		return "", "", CredentialsUnavailable{Message: fmt.Sprintf("the secret %s has no password: it "+
 			`has to be {"username": …, "password": …} or a bare password`, arn)}
 	}
 	return user, password, nil
+}
+
+// unset tells a secret without a value from one that is not there: both are not found, and only the
+// first is found without its value.
+func unset(err error) bool {
+	var missing *types.ResourceNotFoundException
+	return errors.As(err, &missing) && strings.Contains(missing.ErrorMessage(), "AWSCURRENT")
 }
 
 // parseSecret takes RDS's form of a secret, or a bare password.

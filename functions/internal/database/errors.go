@@ -25,7 +25,11 @@ func (e DatabaseBusy) Error() string { return e.Message }
 
 // CredentialsUnavailable is the error where the password or token could not be had, or was
 // not accepted, as in the middle of a rotation.
-type CredentialsUnavailable struct{ Message string }
+type CredentialsUnavailable struct {
+	Message string
+	// Unset says that the secret has never had a value: nobody has ever logged in with it.
+	Unset bool `json:"-"`
+}
 
 func (e CredentialsUnavailable) Error() string { return e.Message }
 
@@ -85,7 +89,7 @@ func Named(err error) error {
 		class := server.Code[:min(2, len(server.Code))]
 		switch {
 		case class == "28":
-			return CredentialsUnavailable{message}
+			return CredentialsUnavailable{Message: message}
 		case busy[class] || busy[server.Code] || Meeting(server):
 			return DatabaseBusy{message}
 		case unavailable[class] || unavailable[server.Code]:

@@ -14,6 +14,8 @@ const (
 	TypeEvent  = "event"
 	TypeSweep  = "sweep"
 	TypeStatus = "status"
+	// TypeRetire takes back all that was granted, before the function is destroyed.
+	TypeRetire = "retire"
 )
 
 // The values of [Spec.Type]. A check asks what an escalate would answer, and changes nothing.
@@ -24,7 +26,7 @@ const (
 )
 
 // Event is one message to the Postgres function. [Event.Type] says which: an event of a
-// run, a sweep, or a question for the status.
+// run, a sweep, a question for the status, or a retirement.
 type Event struct {
 	// ID is the UUID of this event. Two events of one run have different ones.
 	ID     string `json:"id"`
@@ -35,7 +37,17 @@ type Event struct {
 	Actor  Actor  `json:"actor"`
 	Fields Fields `json:"fields"`
 	Type   string `json:"type"`
+	// Terraform is what aws_lambda_invocation adds to a retirement.
+	Terraform Terraform `json:"tf,omitzero"`
 }
+
+// Terraform says what happens to the resource that invokes the function.
+type Terraform struct {
+	Action string `json:"action"` // create, update or delete
+}
+
+// Deletes tells whether the resource is being destroyed.
+func (t Terraform) Deletes() bool { return t.Action == "delete" }
 
 // Meta tells the version of the schema.
 type Meta struct {

@@ -32,15 +32,15 @@ func Parse(data []byte) (*Event, error) {
 
 	e := read(node{root})
 	switch e.Type {
-	case TypeSweep, TypeStatus:
+	case TypeSweep, TypeStatus, TypeRetire:
 		return e, nil
 	case TypeEvent:
 	case "":
 		return nil, refuse(MalformedEvent, "The event has no type.")
 	default:
 		return nil, refuse(MalformedEvent,
-			"The event's type is %q, but this function knows only %q, %q and %q.",
-			e.Type, TypeEvent, TypeSweep, TypeStatus)
+			"The event's type is %q, but this function knows only %q, %q, %q and %q.",
+			e.Type, TypeEvent, TypeSweep, TypeStatus, TypeRetire)
 	}
 
 	switch e.Event.Type {
@@ -116,7 +116,8 @@ func read(root node) *Event {
 			Duration:       root.at("fields").seconds("duration"),
 			DeescalateType: root.at("fields").text("deescalate_type"),
 		},
-		Type: root.text("type"),
+		Type:      root.text("type"),
+		Terraform: Terraform{Action: root.at("tf").text("action")},
 	}
 }
 

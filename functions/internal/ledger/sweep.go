@@ -39,17 +39,30 @@ func (e SweepIncomplete) Error() string { return e.Message }
 // after that. If any failed, or if others have rights to the ledger, the answer says which,
 // and the error is [SweepIncomplete]. A sweep that finds the database gone stops there.
 func (l *Ledger) Sweep(ctx context.Context) (event.Swept, error) {
-	s := sweep{Ledger: l, swept: event.Swept{Revoked: []event.Revoked{},
+	s := l.newSweep(expired)
+	due, err := s.sweep(ctx)
+	if err != nil {
+		return s.swept, err
+	}
+	return s.swept, s.outcome(due)
+}
+
+func (l *Ledger) newSweep(what string) *sweep {
+	return &sweep{Ledger: l, what: what, swept: event.Swept{Revoked: []event.Revoked{},
 		Failed: []event.Failed{}, Repaired: []event.Revoked{}, Drift: []event.Drift{}}}
-	due, err := l.due(ctx, nil)
+}
+
+// sweep does it, and returns how many runs there were to end. Its error is that nothing was swept.
+func (s *sweep) sweep(ctx context.Context) (int, error) {
+	due, err := s.due(ctx, nil)
 	for try := 0; isBusy(err) && try < mostClearings && ctx.Err() == nil; try++ {
 		// Whoever locks the ledger may come again: the way is cleared, and used at once.
 		var found []blocker
-		due, err = l.due(ctx, &found)
+		due, err = s.due(ctx, &found)
 		s.cleared(ctx, found)
 	}
 	if err != nil {
-		return s.swept, s.unread(ctx, l.explain(ctx, "", err))
+		return 0, s.unread(ctx, s.explain(ctx, "", err))
 	}
 	left := s.pass(ctx, due, func(int) patience { return hastily })
 	if len(left) > 0 && s.gone == nil && ctx.Err() == nil {
@@ -62,12 +75,13 @@ func (l *Ledger) Sweep(ctx context.Context) (event.Swept, error) {
 	if s.gone == nil {
 		s.tidy(ctx)
 	}
-	return s.swept, s.outcome(len(due))
+	return len(due), nil
 }
 
 // sweep is one sweep at work.
 type sweep struct {
 	*Ledger
+	what  string // expired or everything
 	swept event.Swept
 	// ends are the runs that were ended, of which it is yet to be seen what was left behind.
 	ends []event.Deescalated
@@ -88,11 +102,17 @@ type dueRun struct {
 	err     error
 }
 
-// due lists the runs that a sweep has to end, the longest overdue first. A run whose expiry is
-// no time that we could have written is over.
+// Which of the runs that have their role a sweep has to end. A run whose expiry is no time that we
+// could have written is over.
+const (
+	expired    = "(expires_at <= clock_timestamp() OR expires_at > '9999-12-31 00:00+00')"
+	everything = "true"
+)
+
+// due lists the runs that a sweep has to end, the longest overdue first.
 // With a list of blockers it ends the sessions that lock the ledger first.
-func (l *Ledger) due(ctx context.Context, found *[]blocker) (due []dueRun, err error) {
-	err = l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+func (s *sweep) due(ctx context.Context, found *[]blocker) (due []dueRun, err error) {
+	err = s.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
 		begin(ctx, batch, time.Second)
 		if found != nil {
@@ -102,8 +122,7 @@ func (l *Ledger) due(ctx context.Context, found *[]blocker) (due []dueRun, err e
 			SELECT run, coalesce(username::text, ''), coalesce(rolename::text, ''),
 				coalesce(requester, ''), `+micros("expires_at")+`, over FROM (
 				(SELECT run, username, rolename, requester, expires_at, false AS over
-				FROM sym.grants WHERE revoked_at IS NULL
-					AND (expires_at <= clock_timestamp() OR expires_at > '9999-12-31 00:00+00')
+				FROM sym.grants WHERE revoked_at IS NULL AND `+s.what+`
 				ORDER BY expires_at LIMIT $1)
 				UNION ALL
 				(SELECT run, username, rolename, requester, expires_at, true
@@ -222,6 +241,11 @@ func (s *sweep) fail(ctx context.Context, run dueRun) {
 			"complete, so that a session may have it still: %s.", run.Role, whose, err))
 		return
 	}
+	if s.what == everything {
+		s.late = append(s.late, fmt.Sprintf("The role %q of %s, granted until %s, could not be taken "+
+			"back: %s.", run.Role, whose, run.expired.Format("2006-01-02 15:04:05 UTC"), err))
+		return
+	}
 	s.late = append(s.late, fmt.Sprintf("The role %q of %s should have ended at %s, and that "+
 		"could not be done: %s.", run.Role, whose,
 		run.expired.Format("2006-01-02 15:04:05 UTC"), err))
@@ -315,9 +339,16 @@ func (s *sweep) cleared(ctx context.Context, found []blocker) {
 
 // outcome is the sweep's error, if there is one.
 func (s *sweep) outcome(due int) error {
-	all := slices.Concat(s.late, s.told)
+	if message := s.sentences(due, slices.Concat(s.late, s.told)); message != "" {
+		return SweepIncomplete{message}
+	}
+	return nil
+}
+
+// sentences are the first of many, and how many failed; empty for none.
+func (s *sweep) sentences(due int, all []string) string {
 	if len(all) == 0 {
-		return nil
+		return ""
 	}
 	named := all[:min(len(all), mostNamed)]
 	message := strings.Join(named, " ")
@@ -328,7 +359,7 @@ func (s *sweep) outcome(due int) error {
 		message += fmt.Sprintf(" (%d of %d; the next sweep tries again.)", len(s.swept.Failed),
 			max(due, len(s.swept.Failed)))
 	}
-	return SweepIncomplete{message}
+	return message
 }
 
 func isBusy(err error) bool {

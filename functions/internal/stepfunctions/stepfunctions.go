@@ -63,8 +63,9 @@ func (w *Workflows) Execution(ctx context.Context, r request.Request) (request.E
 		ExecutionArn: &execution,
 	})
 	var missing *types.ExecutionDoesNotExist
+	var machineMissing *types.StateMachineDoesNotExist // its executions are gone with it
 	switch {
-	case errors.As(err, &missing):
+	case errors.As(err, &missing) || errors.As(err, &machineMissing):
 		return request.Missing, nil
 	case err != nil:
 		return "", fmt.Errorf("looking at the workflow of the request %s: %w", r.ID, err)

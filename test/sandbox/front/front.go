@@ -72,6 +72,7 @@ type Front struct {
 	logins    *iamlogin.Server
 	apis      *apis
 	schedules *schedules
+	deletions deletions
 
 	signIn   sync.Mutex
 	signInID string // The unique id of the role that people sign in with.

@@ -75,6 +75,10 @@ func (f *Front) invokeCall(w http.ResponseWriter, r *http.Request, c call, name 
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}
+	if f.cutOff(r.Context(), c) {
+		c.fail(w, http.StatusBadRequest, "StateMachineDeleting", "the state machine is being deleted")
+		return
+	}
 	result, err := f.invoke(r.Context(), c.caller, arn, c.body)
 	if err != nil {
 		f.Log.Warn("invoke", "function", arn, "error", err)

@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// states answers what moto does not have of Step Functions, and Terraform asks
-// for.
+// states answers what moto does not have of Step Functions, and what it does
+// otherwise than AWS.
 func (f *Front) states(w http.ResponseWriter, r *http.Request, c call) {
 	switch c.action {
 	case "AWSStepFunctions.ValidateStateMachineDefinition":
@@ -16,6 +16,16 @@ func (f *Front) states(w http.ResponseWriter, r *http.Request, c call) {
 	case "AWSStepFunctions.ListStateMachineVersions":
 		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 		_, _ = io.WriteString(w, `{"stateMachineVersions":[]}`)
+	case "AWSStepFunctions.DeleteStateMachine":
+		f.deleteStateMachine(w, r, c)
+	case "AWSStepFunctions.DescribeStateMachine":
+		f.describeStateMachine(w, r, c)
+	case "AWSStepFunctions.StartExecution":
+		if arn := machineOf(c); f.deletions.has(arn) {
+			c.fail(w, http.StatusBadRequest, "StateMachineDeleting", "State machine is being deleted: '"+arn+"'")
+			return
+		}
+		f.forward(w, r, c)
 	default:
 		f.forward(w, r, c)
 	}
