@@ -97,6 +97,9 @@ func (p *program) card(r client.Request) {
 		add(name, strings.TrimPrefix(p.decision(r.Revocation), told("revoke")+" "))
 	}
 	add("Failure", printable(r.Failure))
+	if r.Stuck != nil {
+		add("Stuck", p.stuck(r))
+	}
 	for i, what := range leftBehind(r) {
 		add([]string{"Left behind", ""}[min(i, 1)], what)
 	}
@@ -207,6 +210,18 @@ func (p *program) next(format string, args ...any) {
 	fmt.Fprintf(p.err, format+"\n", args...)
 }
 
+// stuck says what could not be done yet, and why.
+func (p *program) stuck(r client.Request) string {
+	what := "not taken away yet"
+	if r.State == client.Approved || r.Withdrawn() {
+		what = "not granted yet"
+	}
+	if r.State == client.Approved && r.Stuck.Step == "deescalate" || r.Withdrawn() {
+		what = "not granted, and not known to be taken back yet"
+	}
+	return what + "; the last try, at " + p.at(r.Stuck.At) + ", failed: " + printable(r.Stuck.Reason)
+}
+
 // nextFor says what to do about a request in its state.
 func (p *program) nextFor(r client.Request) {
 	switch r.State {
@@ -214,6 +229,11 @@ func (p *program) nextFor(r client.Request) {
 		p.next("Next: somebody approves it with `sym approve %s`. Follow it with `sym wait %[1]s`.",
 			r.ID)
 	case client.Approved:
+		if r.Stuck != nil {
+			p.next("Next: it is tried again. Follow it with `sym wait %s`, or withdraw it with "+
+				"`sym revoke %[1]s`.", r.ID)
+			break
+		}
 		p.next("Next: it is granted in a moment. Follow it with `sym wait %s`, or withdraw it with "+
 			"`sym revoke %[1]s`.", r.ID)
 	case client.Active:
@@ -221,15 +241,20 @@ func (p *program) nextFor(r client.Request) {
 		if r.NeedsSetRole {
 			use = "use it, after running " + setRole(r)
 		}
-		p.next("Next: %s. `sym revoke %s` ends it early, `sym extend %[2]s` asks for more.", use,
-			r.ID)
+		p.next("Next: %s can %s. `sym revoke %s` ends it early, and the requester asks for more "+
+			"with `sym extend %[3]s`.", printable(r.Requester), use, r.ID)
 	case client.Revoking:
+		if r.Stuck != nil {
+			p.next("Next: it is tried again until the role is gone. Follow it with `sym wait %s "+
+				"--until done`.", r.ID)
+			break
+		}
 		if r.Withdrawn() {
 			p.next("Next: it will not be granted, and a grant in progress is taken back. "+
 				"Follow it with `sym wait %s --until done`.", r.ID)
 			break
 		}
-		p.next("Next: it is taken away in a moment. Follow it with `sym wait %s --until done`.",
+		p.next("Next: this access ends in a moment. Follow it with `sym wait %s --until done`.",
 			r.ID)
 	case client.Denied, client.Expired, client.Failed:
 		p.next("Next: ask again with `sym request %s`, if it is still needed. `sym show %s` tells "+

@@ -48,9 +48,11 @@ func (p *program) nextAfter(action string, r client.Request) {
 		more := r.ApprovalsNeeded - len(r.Approvals)
 		p.next("Next: %d more %s, by somebody else, with `sym approve %s`.", more,
 			[]string{"approvals", "approval"}[boolean(more == 1)], r.ID)
-	case action == "approve" && r.State == client.Active, action == "review":
+	case r.State == client.Active && (action == "approve" || action == "review"):
 		p.next("Next: nothing. `sym revoke %s` ends it early, `sym show %[1]s` tells its story.",
 			r.ID)
+	case action == "review":
+		p.next("Next: nothing. `sym show %s` tells its story.", r.ID)
 	case action == "deny" && r.State == client.Denied:
 		p.next("Next: nothing. Nothing was granted, and `sym show %s` tells its story.", r.ID)
 	default:

@@ -113,8 +113,12 @@ func (p *program) listTable(requests []client.Request) {
 	}
 	g := grid{
 		heading: []string{"ID", "STATE", "REQUESTER", "TARGET", "WHEN", "REASON"}, cut: true,
+		notes: map[int][]string{},
 	}
-	for _, r := range requests {
+	for i, r := range requests {
+		if r.Stuck != nil {
+			g.notes[i] = []string{p.stuck(r)}
+		}
 		g.rows = append(g.rows, []cell{
 			{text: r.ID}, {string(r.State), colours[r.State]}, {text: printable(r.Requester)},
 			{text: printable(r.Target)}, {text: p.when(r)}, {text: printable(r.Reason)},
@@ -150,8 +154,16 @@ func (p *program) when(r client.Request) string {
 		return "decide " + p.relative(r.DecideBy)
 	case r.State == client.Active:
 		return "ends " + p.relative(r.ExpiresAt)
+	case r.Stuck != nil:
+		return "stuck, last tried " + p.relative(r.Stuck.At)
 	case !r.DoneAt.IsZero():
-		return "ended " + p.relative(r.DoneAt)
+		return []string{"ended ", "withdrawn "}[boolean(r.Withdrawn())] + p.relative(r.DoneAt)
+	case r.State == client.Failed && r.Review == nil && r.ReviewDue.IsZero():
+		return "failed " + p.relative(r.UpdatedAt)
+	case r.State == client.Failed:
+		return "failed" // the review, or a reminder of it, is what changed the request last
+	case r.State == client.Revoking && r.Revocation != nil:
+		return "ending since " + p.relative(r.Revocation.At)
 	case r.Decision != nil:
 		return told(r.Decision.Action) + " " + p.relative(r.Decision.At)
 	default:

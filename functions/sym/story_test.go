@@ -53,7 +53,7 @@ func TestStory(t *testing.T) {
 	w.clock.Advance(time.Minute)
 	assert.Equal(t, result{exitOK, "Request " + id1 +
 		" is revoking (postgres-readonly for alice@example.com, 20 min).\n",
-		"Next: it is taken away in a moment. Follow it with `sym wait " + id1 + " --until done`.\n"},
+		"Next: this access ends in a moment. Follow it with `sym wait " + id1 + " --until done`.\n"},
 		w.sym("alice", "revoke", w.id(1)))
 	w.clock.Advance(time.Second)
 	w.advance(w.id(1), request.Done)

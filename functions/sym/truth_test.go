@@ -73,7 +73,7 @@ func TestTheWholeTruth(t *testing.T) {
 	w.approve("bob", w.id(1))
 	w.advance(w.id(1), request.Active)
 	shown = w.sym("alice", "show", w.id(1))
-	assert.Contains(t, shown.err, `Next: use it, after running SET ROLE "readonly";. `)
+	assert.Contains(t, shown.err, `can use it, after running SET ROLE "readonly";. `)
 
 	require.Equal(t, exitOK, w.sym("alice", "revoke", w.id(1)).code)
 	r, err := w.store.Get(t.Context(), w.id(1))

@@ -26,7 +26,8 @@ func TestWait(t *testing.T) {
 	assert.Equal(t, "Request "+id1+" is requested.\n"+
 		"15:00:00  requested, waits for approval, at most until 16:00:00 (in 1 h)\n"+
 		"15:00:47  active, until 15:30:43 (in 29 min)\n"+
-		"Next: use it. `sym revoke "+id1+"` ends it early, `sym extend "+id1+"` asks for more.\n",
+		"Next: alice@example.com can use it. `sym revoke "+id1+"` ends it early, and the requester "+
+		"asks for more with `sym extend "+id1+"`.\n",
 		r.err)
 
 	// Less and less often, and again from the beginning after a change.

@@ -36,6 +36,7 @@ type requestView struct {
 	Revocation      *actView      `json:"revocation,omitempty"`
 	DoneAt          string        `json:"done_at,omitempty"`
 	Failure         string        `json:"failure,omitempty"`
+	Stuck           *stuckView    `json:"stuck,omitempty"`
 	NeedsSetRole    bool          `json:"needs_set_role,omitempty"`
 	CouldLeave      []string      `json:"could_leave,omitempty"`
 	LeftBehind      []leftView    `json:"left_behind,omitempty"`
@@ -52,6 +53,13 @@ type actView struct {
 	Reason  string `json:"reason,omitempty"`
 	Rule    string `json:"rule"`
 	Because string `json:"because,omitempty"`
+}
+
+// stuckView is why the last try to grant the role, or to take it away, has failed.
+type stuckView struct {
+	Step   string `json:"step"`
+	Reason string `json:"reason"`
+	At     string `json:"at"`
 }
 
 type leftView struct {
@@ -109,6 +117,7 @@ func viewRequest(r request.Request) requestView {
 		Revocation:      viewAct(r.Revocation),
 		DoneAt:          stamp(r.DoneAt),
 		Failure:         r.Failure,
+		Stuck:           viewStuck(r.Stuck),
 		NeedsSetRole:    r.NeedsSetRole,
 		CouldLeave:      r.CouldLeave,
 		LeftBehind:      left,
@@ -143,6 +152,13 @@ func viewAct(act *request.Act) *actView {
 		Action: act.Action, By: act.By, At: stamp(act.At), Reason: act.Reason, Rule: act.Rule,
 		Because: act.Because,
 	}
+}
+
+func viewStuck(f *request.Failure) *stuckView {
+	if f == nil {
+		return nil
+	}
+	return &stuckView{Step: f.Step, Reason: f.Reason, At: stamp(f.At)}
 }
 
 func viewActs(acts []request.Act) []actView {

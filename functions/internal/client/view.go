@@ -42,6 +42,7 @@ type Request struct {
 	Terms           string    `json:"terms"`
 	State           State     `json:"state"`
 	CreatedAt       time.Time `json:"created_at"`
+	UpdatedAt       time.Time `json:"updated_at"`
 	DecideBy        time.Time `json:"decide_by"`
 	BackupFrom      time.Time `json:"backup_from"`
 	Approvals       []Act     `json:"approvals"`
@@ -54,6 +55,7 @@ type Request struct {
 	Revocation      *Act      `json:"revocation"`
 	DoneAt          time.Time `json:"done_at"`
 	Failure         string    `json:"failure"`
+	Stuck           *Stuck    `json:"stuck"`
 	NeedsSetRole    bool      `json:"needs_set_role"`
 	CouldLeave      []string  `json:"could_leave"`
 	LeftBehind      []Left    `json:"left_behind"`
@@ -65,6 +67,13 @@ type Request struct {
 
 	// Raw is the request as it was sent.
 	Raw json.RawMessage `json:"-"`
+}
+
+// Stuck is why the last try to grant the role, or to take it away, has failed.
+type Stuck struct {
+	Step   string    `json:"step"` // escalate or deescalate
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
 }
 
 // Left is one thing that was made or given while a role was held, and outlived it.

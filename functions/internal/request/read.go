@@ -24,7 +24,7 @@ func (s *Service) Show(ctx context.Context, id string) (Story, error) {
 		return Story{}, err
 	}
 	records, err := s.Store.Records(ctx, id)
-	return Story{Request: r, Records: records}, err
+	return Story{Request: s.stuck(ctx, r), Records: records}, err
 }
 
 // List reads requests, newest first. A limit of zero is [DefaultLimit].
@@ -44,6 +44,9 @@ func (s *Service) List(ctx context.Context, q Query) (Page, error) {
 	if errors.Is(err, ErrInvalidNext) {
 		return Page{}, fail(InvalidNext, "The value of next did not come from a list before. "+
 			"Leave it out to begin with the newest request.")
+	}
+	for i := range page.Requests {
+		page.Requests[i] = s.stuck(ctx, page.Requests[i])
 	}
 	return page, err
 }

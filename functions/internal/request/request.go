@@ -123,6 +123,10 @@ type Request struct {
 	Review          *Act      // who reviewed a break-glass
 	AskToken        string    // answers the workflow's wait for a decision
 	HoldToken       string    // answers the workflow's wait for the end
+
+	// Stuck is why the last try to grant the role, or to take it away, has failed, as long as
+	// neither has succeeded. It is kept beside the request: only [WithStuck] sets it.
+	Stuck *Failure
 }
 
 // Leftover is an object or privilege that was created while a role was held.

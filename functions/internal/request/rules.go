@@ -73,8 +73,8 @@ func (s *Service) mayApprove(ctx context.Context, f Flow, r Request, person stri
 	}
 }
 
-// stillProlongs refuses to extend an access that somebody has taken away: an approver who does not
-// know of it would give it back.
+// stillProlongs refuses to extend an access that somebody has ended, be it the requester: an
+// approver who does not know of it would give it back.
 func (s *Service) stillProlongs(ctx context.Context, r Request) error {
 	if r.Extends == "" {
 		return nil
@@ -84,7 +84,7 @@ func (s *Service) stillProlongs(ctx context.Context, r Request) error {
 		return err
 	}
 	by := first.Revocation
-	if by == nil || by.Rule == RuleRequester || by.By == r.Requester || by.By == ByWorkflow {
+	if by == nil || by.By == ByWorkflow {
 		return nil
 	}
 	return fail(RevokedMeanwhile, "The access that the request %s would extend was revoked by %s "+

@@ -10,6 +10,8 @@ import (
 
 // Store keeps requests and their audit records.
 type Store interface {
+	Failures
+
 	// Create writes a new request with its records: one change, or several that follow each
 	// other, of which the last one is the request. All or nothing; [ErrConflict] if there is a
 	// request with that id.

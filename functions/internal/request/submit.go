@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"sym-postgres-quickstart/functions/internal/rules"
 )
 
 // MaxReason is the longest reason, in characters.
@@ -178,10 +180,7 @@ func (s *Service) assess(ctx context.Context, person, id string, sub Submission)
 		return Request{}, verdict{}, s.misconfigured(ctx, flow, target.Name, person, problem)
 	}
 	d := set.Document()
-	if sub.BreakGlass && d.BreakGlass != nil && d.BreakGlass.MaxDurationSeconds > 0 {
-		target.limit(time.Duration(d.BreakGlass.MaxDurationSeconds) * time.Second)
-	}
-	duration, err := checkDuration(sub.Duration, target)
+	duration, err := durationOf(sub, &target, d.BreakGlass)
 	if err != nil {
 		return Request{}, verdict{}, err
 	}
@@ -266,10 +265,24 @@ func (s *Service) find(ctx context.Context, sub Submission) (Flow, Target, error
 	return flow, target, err
 }
 
-// limit shortens what the target can be had for.
-func (t *Target) limit(most time.Duration) {
-	t.MaxDuration = min(t.MaxDuration, most)
-	t.DefaultDuration = min(t.DefaultDuration, most)
+// durationOf is how long the access lasts that is asked for. Broken glass may last shorter than
+// what the target allows otherwise.
+func durationOf(sub Submission, target *Target, glass *rules.BreakGlass) (time.Duration, error) {
+	if !sub.BreakGlass || glass == nil || glass.MaxDurationSeconds == 0 {
+		return checkDuration(sub.Duration, *target)
+	}
+	allowed := target.MaxDuration
+	most := time.Duration(glass.MaxDurationSeconds) * time.Second
+	if asked := sub.Duration; asked != nil && *asked > most && *asked <= allowed {
+		return 0, fail(DurationTooLong, "The break-glass rule of the target %s allows at most %s "+
+			"(%d seconds). Ask for that or less, or ask without breaking the glass, for up to %s.",
+			quote(target.Name), Lasting(most), glass.MaxDurationSeconds, Lasting(allowed))
+	}
+	target.MaxDuration = min(allowed, most)
+	target.DefaultDuration = min(target.DefaultDuration, most)
+	return checkDuration(sub.Duration, Target{
+		Name: target.Name, MaxDuration: allowed, DefaultDuration: target.DefaultDuration,
+	})
 }
 
 // checkReason trims a reason and refuses what could not be shown or stored: PostgreSQL's text
@@ -301,8 +314,8 @@ func checkDuration(asked *time.Duration, target Target) (time.Duration, error) {
 		return 0, fail(InvalidDuration, "The duration has to be a whole number of seconds "+
 			"above zero.")
 	case d > target.MaxDuration:
-		return 0, fail(DurationTooLong, "The target %s can be had for %s (%d seconds) at "+
-			"most. Ask for that or less, and again when you need longer.", quote(target.Name),
+		return 0, fail(DurationTooLong, "The target %s allows at most %s (%d seconds). "+
+			"Ask for that or less, and again when you need longer.", quote(target.Name),
 			Lasting(target.MaxDuration), int64(target.MaxDuration/time.Second))
 	default:
 		return d, nil

@@ -171,7 +171,7 @@ func TestAccounts(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, request.RuleRequester, got.Revocation.Rule)
 	})
-	t.Run("one's own revocation, by another address, forbids no extension", func(t *testing.T) {
+	t.Run("one's own revocation ends the extension too", func(t *testing.T) {
 		d, r := asked(t)
 		d.move(t, r.ID, request.Approved, request.Active)
 		longer, err := d.Extend(with(t, "slack:U0ALICE"), alice, r.ID, request.Extension{})
@@ -179,7 +179,8 @@ func TestAccounts(t *testing.T) {
 		_, err = d.Revoke(with(t, "slack:U0ALICE"), alias, r.ID, "")
 		require.NoError(t, err)
 		_, err = d.Approve(t.Context(), bob, longer.ID, "")
-		assert.NoError(t, err)
+		assert.Equal(t, request.RevokedMeanwhile, codeOf(err), "there is nothing left to extend")
+		assert.ErrorContains(t, err, "was revoked by "+alias)
 	})
 	t.Run("no account is nobody's", func(t *testing.T) {
 		d := newDesk()

@@ -170,7 +170,7 @@ func TestErrorsStandInTheModal(t *testing.T) {
 		{"a target that is not there", map[string]any{targetBlock: "postgres-root"}, targetBlock,
 			`The flow "postgres" has no target "postgres-root".`},
 		{"a duration that was not offered", map[string]any{durationBlock: "999999"}, durationBlock,
-			"The target \"postgres-readonly\" can be had for 4 hours (14400 seconds) at most."},
+			"The target \"postgres-readonly\" allows at most 4 hours (14400 seconds)."},
 		{"a duration that is none", map[string]any{durationBlock: "an hour"}, durationBlock,
 			"The duration has to be a whole number"},
 		{"a duration beyond all", map[string]any{durationBlock: "99999999999999999999"},
