@@ -49,6 +49,8 @@ type item struct {
 	BackupAfter     int64      `dynamodbav:"backup_after_seconds,omitempty"`
 	BackupApprovers []string   `dynamodbav:"backup_approvers,omitempty"`
 	Approvers       []string   `dynamodbav:"approvers,omitempty"`
+	Asked           []string   `dynamodbav:"asked,omitempty"`
+	TellApprovers   string     `dynamodbav:"tell_approvers,omitempty"`
 	State           string     `dynamodbav:"state"`
 	Version         int        `dynamodbav:"version"`
 	CreatedAt       string     `dynamodbav:"created_at"`
@@ -163,6 +165,8 @@ func toItem(r request.Request) item {
 		BackupAfter:     seconds(r.BackupAfter),
 		BackupApprovers: r.BackupApprovers,
 		Approvers:       r.Approvers,
+		Asked:           r.Asked,
+		TellApprovers:   string(r.TellApprovers),
 		State:           string(r.State),
 		Version:         r.Version,
 		CreatedAt:       text(r.CreatedAt),
@@ -259,6 +263,8 @@ func fromItem(attributes values) (request.Request, error) {
 		BackupAfter:     duration(stored.BackupAfter),
 		BackupApprovers: stored.BackupApprovers,
 		Approvers:       stored.Approvers,
+		Asked:           stored.Asked,
+		TellApprovers:   request.Telling(stored.TellApprovers),
 		State:           request.State(stored.State),
 		Version:         stored.Version,
 		CreatedAt:       p.time(stored.CreatedAt),

@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -15,6 +16,7 @@ import (
 const (
 	prefixNote  = "note#"
 	sortSlack   = "slack"
+	sortCopies  = "slack-copies"
 	sortFailure = "failure"
 )
 
@@ -87,6 +89,38 @@ func (s *Store) SaveSlackMessage(ctx context.Context, id, channel, ts string) er
 		_, err := s.client.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.table, Item: item})
 		return err
 	})
+}
+
+// AddSlackCopy keeps where a direct message about a request is, and of which kind.
+func (s *Store) AddSlackCopy(ctx context.Context, id, kind, channel, ts string) error {
+	return retryContention(ctx, "keeping a Slack message of the request "+id, func() error {
+		_, err := s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+			TableName:        &s.table,
+			Key:              key(id, sortCopies),
+			UpdateExpression: aws.String("ADD copies :one"),
+			ExpressionAttributeValues: values{":one": &types.AttributeValueMemberSS{
+				Value: []string{strings.Join([]string{kind, channel, ts}, " ")},
+			}},
+		})
+		return err
+	})
+}
+
+// SlackCopies lists what was kept by [Store.AddSlackCopy]: kind, channel and time stamp of each.
+func (s *Store) SlackCopies(ctx context.Context, id string) ([][3]string, error) {
+	item, err := s.read(ctx, id, sortCopies)
+	if err != nil {
+		return nil, err
+	}
+	var all [][3]string
+	if set, ok := item["copies"].(*types.AttributeValueMemberSS); ok {
+		for _, text := range set.Value {
+			if parts := strings.Fields(text); len(parts) == 3 {
+				all = append(all, [3]string(parts))
+			}
+		}
+	}
+	return all, nil
 }
 
 // read reads one item of a request as it is now; nil where there is none.

@@ -5,9 +5,10 @@
 // by their time of creation, the index by_deadline those that are open by their deadline.
 //
 // What else belongs to a request are items of its partition, too, so that writing them never
-// meets its transitions: notes ("note#<name>"), where its message in Slack is ("slack"), why a
-// step failed at last ("failure"), and the lease of who delivers its records ("lease"). The index
-// by_outbox lists the records that have yet to be delivered.
+// meets its transitions: notes ("note#<name>"), where its message in Slack is ("slack") and where
+// direct messages about it are ("slack-copies"), why a step failed at last ("failure"), and the
+// lease of who delivers its records ("lease"). The index by_outbox lists the records that have yet
+// to be delivered.
 package dynamodb
 
 import (

@@ -87,6 +87,7 @@ type flowDocument struct {
 	StateMachineARN    string              `json:"state_machine_arn"`
 	LambdaConnectorARN string              `json:"lambda_connector_arn"`
 	RequestChannel     string              `json:"request_channel"`
+	TellApprovers      request.Telling     `json:"tell_approvers"`
 	Connect            string              `json:"connect"`
 	Groups             map[string][]string `json:"groups"`
 
@@ -197,6 +198,7 @@ func (d flowDocument) flow() request.Flow {
 		StateMachineARN: d.StateMachineARN,
 		LambdaConnector: d.LambdaConnectorARN,
 		RequestChannel:  d.RequestChannel,
+		TellApprovers:   d.TellApprovers,
 		Groups:          map[string][]string{},
 		TargetRules:     map[string]*rules.Rules{},
 		Problems:        map[string]error{},

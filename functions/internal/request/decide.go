@@ -24,6 +24,20 @@ func (s *Service) Deny(ctx context.Context, person, id, reason string) (Request,
 	})
 }
 
+// CheckDenial tells whether a person may not deny a request, nor withdraw it, and writes nothing.
+func (s *Service) CheckDenial(ctx context.Context, person, id string) error {
+	r, err := s.get(ctx, id)
+	if err != nil {
+		return err
+	}
+	flow, err := s.flowOf(ctx, r)
+	if err != nil {
+		return err
+	}
+	_, err = s.mayDeny(ctx, flow, r, person)
+	return err
+}
+
 type decision struct {
 	action string
 	state  State

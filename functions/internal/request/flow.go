@@ -15,6 +15,7 @@ type Flow struct {
 	StateMachineARN string
 	LambdaConnector string // the ARN of the role that may invoke the targets' functions
 	RequestChannel  string
+	TellApprovers   Telling
 	Groups          map[string][]string // people by what the rules call them; e-mail addresses
 	Targets         []Target
 
@@ -23,6 +24,23 @@ type Flow struct {
 	TargetRules map[string]*rules.Rules
 	Problems    map[string]error
 }
+
+// Telling is how a flow tells approvers that a request waits for them.
+type Telling string
+
+// The ways to tell approvers. Everything else is as [TellMention].
+const (
+	TellMention Telling = "mention" // in the request's message in the channel
+	TellMessage Telling = "message" // in a direct message with its buttons
+	TellBoth    Telling = "both"
+	TellNone    Telling = "none"
+)
+
+// Mentions tells whether approvers are mentioned in the channel.
+func (t Telling) Mentions() bool { return t != TellMessage && t != TellNone }
+
+// Messages tells whether approvers get direct messages.
+func (t Telling) Messages() bool { return t == TellMessage || t == TellBoth }
 
 // Rules returns the rules of a target; nil where the target is gone or its rules do not compile.
 func (f Flow) Rules(target string) *rules.Rules { return f.TargetRules[target] }

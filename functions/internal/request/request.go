@@ -106,6 +106,10 @@ type Request struct {
 	BackupAfter     time.Duration // when back-up approvers are asked as well; zero for never
 	BackupApprovers []string      // as they were when it was asked for; e-mail addresses
 	Approvers       []string      // the same
+	// Asked lists who could approve it, back-up approvers too, by the rules of when it was asked
+	// for. TellApprovers says how they are told.
+	Asked           []string
+	TellApprovers   Telling
 	State           State
 	Version         int // 1 after its creation, one more with every record
 	CreatedAt       time.Time
@@ -192,6 +196,28 @@ func (r Request) BackupFrom() time.Time {
 		return time.Time{}
 	}
 	return r.CreatedAt.Add(r.BackupAfter)
+}
+
+// AskedNow lists who is asked to approve the request at a time: of those who could approve it all
+// but those who have, and back-up approvers only when their time has come.
+func (r Request) AskedNow(now time.Time) []string {
+	if r.State != Requested {
+		return nil
+	}
+	candidates := r.Asked
+	if candidates == nil { // it was made before this was written down
+		candidates = slices.Concat(r.Approvers, r.BackupApprovers)
+	}
+	from := r.BackupFrom()
+	backups := !from.IsZero() && !now.Before(from)
+	var asked []string
+	for _, who := range candidates {
+		if who != r.Requester && !r.approvedBy(who) && !slices.Contains(asked, who) &&
+			(slices.Contains(r.Approvers, who) || backups) {
+			asked = append(asked, who)
+		}
+	}
+	return asked
 }
 
 // Ended tells whether no access is left of the request, and none will come.

@@ -27,6 +27,15 @@ func (s *Service) Review(ctx context.Context, person, id, note string) (Request,
 	})
 }
 
+// CheckReview tells whether [Service.Review] would refuse a person, and writes nothing.
+func (s *Service) CheckReview(ctx context.Context, person, id string) error {
+	r, err := s.get(ctx, id)
+	if err != nil {
+		return err
+	}
+	return s.mayReview(ctx, r, person, "not written yet")
+}
+
 func (s *Service) mayReview(ctx context.Context, r Request, person, note string) error {
 	switch {
 	case r.Review != nil:

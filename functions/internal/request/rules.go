@@ -208,8 +208,9 @@ func sentence(text string) string {
 
 // verdict is what the rules say of a request when it is asked for.
 type verdict struct {
-	state State // Requested, Approved or Denied
-	act   Act   // of the last two
+	state State    // Requested, Approved or Denied
+	act   Act      // of the last two
+	asked []string // who could approve it, in the first
 }
 
 // judge asks the rules about a request that is about to be written. Its errors are refusals
@@ -230,7 +231,7 @@ func (s *Service) judge(ctx context.Context, f Flow, set *rules.Rules, r Request
 			s.reportRule(ctx, f, r, m)
 			message = "The rule could not be evaluated, and what cannot be judged is denied."
 		}
-		return verdict{Denied, act(ActionDeny, m, message)}, nil
+		return verdict{state: Denied, act: act(ActionDeny, m, message)}, nil
 	}
 	if m, ok := set.MayRequest(ctx, in); !ok {
 		if m.Err != nil {
@@ -250,27 +251,28 @@ func (s *Service) judge(ctx context.Context, f Flow, set *rules.Rules, r Request
 				"glass for the target %s of the flow %s: %s Ask for it without, and an approver "+
 				"decides.", r.Requester, quote(r.Target.Name), quote(f.Name), sentence(m.Because))
 		}
-		return verdict{Approved, act(ActionApprove, m, "")}, nil
+		return verdict{state: Approved, act: act(ActionApprove, m, "")}, nil
 	}
 	m, ok, failed := set.ApprovedAtOnce(ctx, in)
 	for _, match := range failed {
 		s.reportRule(ctx, f, r, match)
 	}
 	if ok {
-		return verdict{Approved, act(ActionApprove, m, "")}, nil
+		return verdict{state: Approved, act: act(ActionApprove, m, "")}, nil
 	}
-	return verdict{state: Requested}, s.approvable(ctx, f, set, r, in)
+	could, err := s.approvable(ctx, f, set, r, in)
+	return verdict{state: Requested, asked: could}, err
 }
 
 // approvable refuses a request that needs more approvals than there are people to give them: it
 // would only expire. Who they are is known now, unless the rules change meanwhile.
 func (s *Service) approvable(
 	ctx context.Context, f Flow, set *rules.Rules, r Request, in rules.Input,
-) error {
+) ([]string, error) {
 	needed := max(1, set.Document().Approvals)
 	could, refused := set.CouldApprove(ctx, in, f.person)
 	if len(could) >= needed {
-		return nil
+		return could, nil
 	}
 	if refused.Err != nil {
 		s.reportRule(ctx, f, r, refused)
@@ -295,7 +297,7 @@ func (s *Service) approvable(
 	if _, may := set.MayBreakGlass(ctx, in); may {
 		glass = " In an emergency, break the glass."
 	}
-	return failBecause(refused.Err, NobodyCanApprove, "Nobody could approve this request, so it "+
+	return nil, failBecause(refused.Err, NobodyCanApprove, "Nobody could approve this request, so it "+
 		"was not made: the flow %s needs %s for the target %s, and %s.%s Ask the flow's "+
 		"maintainer to name another approver.%s", quote(f.Name), wants, quote(in.Target), who,
 		because, glass)

@@ -204,6 +204,7 @@ func (s *Service) assess(ctx context.Context, person, id string, sub Submission)
 		Workflow:        flow.StateMachineARN,
 		LambdaConnector: flow.LambdaConnector,
 		Channel:         flow.RequestChannel,
+		TellApprovers:   flow.TellApprovers,
 		ApprovalTimeout: time.Duration(d.ApprovalTimeoutSeconds) * time.Second,
 		BackupAfter:     time.Duration(d.BackupAfterSeconds) * time.Second,
 		BackupApprovers: d.BackupApprovers,
@@ -221,6 +222,7 @@ func (s *Service) assess(ctx context.Context, person, id string, sub Submission)
 		r.ReviewDue = now.Add(ReviewEvery)
 	}
 	v, err := s.judge(ctx, flow, set, r)
+	r.Asked = v.asked
 	switch {
 	case err != nil:
 	case v.state == Denied:

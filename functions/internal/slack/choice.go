@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
 
 	slackapi "github.com/slack-go/slack"
 
@@ -43,8 +44,9 @@ type choice struct {
 	target request.Target
 }
 
-// choose makes the choice for a person, with a flow chosen by its name; empty is the first.
-func choose(flows []request.Flow, person, name string) (choice, error) {
+// choose makes the choice for a person. Said is a flow, a target or its role, or both, the flow
+// first; empty is the first of all.
+func choose(flows []request.Flow, person, said string) (choice, error) {
 	c := choice{person: person}
 	var names []string
 	for _, flow := range flows {
@@ -59,19 +61,43 @@ func choose(flows []request.Flow, person, name string) (choice, error) {
 		return c, request.Refuse(nil, request.UnknownFlow, "There is nothing here that you (%s) "+
 			"can ask for. Ask whoever maintains the flows.", person)
 	}
-	c.flow = c.flows[0]
-	if name != "" {
-		i := slices.IndexFunc(c.flows, func(f request.Flow) bool {
-			return strings.EqualFold(f.Name, name)
-		})
-		if i < 0 {
-			return c, request.Refuse(nil, request.UnknownFlow, "There is no flow %q that you can "+
-				"ask for. The flows are %s.", shorten(name, 40), strings.Join(names, ", "))
+	found := c.find(said)
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		var which []string
+		for _, f := range found {
+			which = append(which, f.flow.Name+" "+f.target.Name)
 		}
-		c.flow = c.flows[i]
+		return c, request.Refuse(nil, request.UnknownTarget, "%q can be several targets. Add the "+
+			"flow and the target: %s.", shorten(said, 40), strings.Join(which, ", or "))
+	default:
+		return c, request.Refuse(nil, request.UnknownFlow, "There is no flow or target %q that you "+
+			"can ask for. The flows are %s. /sym req without a name shows what each of them offers.",
+			shorten(said, 40), strings.Join(names, ", "))
 	}
-	c.target = c.flow.Targets[0]
-	return c, nil
+}
+
+// find lists the choices that somebody can mean.
+func (c choice) find(said string) (found []choice) {
+	words := strings.Fields(said)
+	for _, flow := range c.flows {
+		first := choice{c.flows, c.person, flow, flow.Targets[0]}
+		switch {
+		case len(words) == 0, len(words) == 1 && strings.EqualFold(flow.Name, words[0]):
+			return []choice{first}
+		case len(words) > 2, len(words) == 2 && !strings.EqualFold(flow.Name, words[0]):
+			continue
+		}
+		wanted := words[len(words)-1]
+		for _, target := range flow.Targets {
+			if strings.EqualFold(target.Name, wanted) || strings.EqualFold(target.RoleName, wanted) {
+				found = append(found, choice{c.flows, c.person, flow, target})
+			}
+		}
+	}
+	return found
 }
 
 // with chooses a target by its name, if the flow has it.
@@ -191,7 +217,7 @@ func pick[T any](
 	return menu
 }
 
-// durations is the menu of what a target can be had for.
+// durations is the menu of how long a target's access may last.
 func durations(t request.Target, chosen time.Duration) *slackapi.SelectBlockElement {
 	return pick("Choose how long", durationsOf(t), seconds(min(chosen, t.MaxDuration)),
 		func(d time.Duration) (string, string) { return seconds(d), request.Lasting(d) })
@@ -220,13 +246,21 @@ func durationsOf(t request.Target) []time.Duration {
 
 func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
 
-// labelled is a label with the name it stands for.
+// labelled is a label with the name it stands for, as an option of a menu. A long label is cut, so
+// that the name stays.
 func labelled(label, name string) string {
 	if label == "" || label == name {
 		return name
 	}
-	return label + " (" + name + ")"
+	name = " (" + name + ")"
+	if room := mostOption - len(utf16.Encode([]rune(name))); room >= leastLabel {
+		return shorten(oneLine(visible(label)), room) + name
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(name, " ("), ")")
 }
+
+// leastLabel is how much of a label is worth showing, in characters.
+const leastLabel = 8
 
 // mark tells names apart in a block's id.
 func mark(names ...string) string { return digest(names...)[:16] }

@@ -184,6 +184,17 @@ func (c *client) update(ctx context.Context, channel, ts string, m message) erro
 	})
 }
 
+// permalink is the address of a message.
+func (c *client) permalink(ctx context.Context, channel, ts string) (link string, err error) {
+	err = c.do(ctx, "chat.getPermalink", func(api *slackapi.Client) (err error) {
+		link, err = api.GetPermalinkContext(ctx, &slackapi.PermalinkParameters{
+			Channel: channel, Ts: ts,
+		})
+		return err
+	})
+	return link, err
+}
+
 // respond answers a click where it was made, so that only who clicked sees it. The address is
 // the call's own, works for half an hour, and is a secret for so long.
 func (c *client) respond(ctx context.Context, responseURL string, m message) error {

@@ -18,7 +18,7 @@ import (
 func TestHelp(t *testing.T) {
 	w := newWorld(t)
 	for _, text := range []string{"", "help", "HELP", "  help  me "} {
-		assert.Contains(t, w.command(t, aliceID, text), "/sym req FLOW", "%q", text)
+		assert.Contains(t, w.command(t, aliceID, text), "/sym req NAME", "%q", text)
 	}
 	for _, text := range []string{"dance", "<!channel>", strings.Repeat("x", 5000)} {
 		answer := w.command(t, aliceID, text)
@@ -50,8 +50,9 @@ func TestListShowsWhoHasWhatAndHowLongStill(t *testing.T) {
 	answer = w.command(t, bobID, "list")
 	assert.Contains(t, answer, "alice@example.com readonly")
 	assert.NotContains(t, answer, "What you wait for", "another person's")
-	assert.Regexp(t, `(?s)What waits for you\nalice@example.com readonly in the flow postgres for `+
-		`30 minutes, waits for approval until`, answer)
+	assert.Regexp(t, `(?s)What waits for you\nalice@example.com asked for readonly in the flow `+
+		`postgres for 30 minutes, at 2026-03-03 14:00 UTC. It waits until 2026-03-03 15:00 UTC.*`+
+		`Look at order 4711\nApprove\nDeny`, answer)
 	assert.NotContains(t, w.command(t, malloID, "list"), "waits", "they decide nothing")
 
 	w.clock.Advance(time.Minute)
@@ -93,7 +94,7 @@ func TestUnknownFlows(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range []string{"mysql", "postgres extra", "<!channel>"} {
 		answer := w.command(t, aliceID, "req "+name)
-		assert.Contains(t, answer, fmt.Sprintf("There is no flow %q", name))
+		assert.Contains(t, answer, fmt.Sprintf("There is no flow or target %q", name))
 		assert.Contains(t, answer, "The flows are postgres.")
 	}
 	assert.Zero(t, w.api.opened())

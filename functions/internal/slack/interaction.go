@@ -69,7 +69,10 @@ func (h *Handler) turnAway(
 func (h *Handler) act(
 	ctx context.Context, c call, said slackapi.InteractionCallback, action *slackapi.BlockAction,
 ) {
-	t := task{User: said.User.ID, ID: action.Value, ReplyTo: said.ResponseURL, Call: c.id}
+	t := task{
+		User: said.User.ID, ID: action.Value, ReplyTo: said.ResponseURL, Call: c.id,
+		Answer: said.Container.IsEphemeral, // a list does not change
+	}
 	var err error
 	switch action.ActionID {
 	case valueAction:
@@ -144,6 +147,9 @@ func (h *Handler) form(ctx context.Context, trigger, button string, t task) erro
 			return err
 		}
 	case denyButton:
+		if err := h.Service.CheckDenial(acting(ctx, t.User), person, r.ID); err != nil {
+			return err
+		}
 		title, submit, hint := "Deny the request", "Deny", "What the requester should know."
 		if r.Owns(acting(ctx, t.User), person) {
 			title, submit, hint = "Withdraw the request", "Withdraw", "Why you do not need it."
@@ -151,11 +157,14 @@ func (h *Handler) form(ctx context.Context, trigger, button string, t task) erro
 		view = modal(denyModal, title, submit, "", about(r),
 			input(reasonBlock, "Reason", textInput(hint, "")).WithOptional(true))
 	case reviewButton:
+		if err := h.Service.CheckReview(acting(ctx, t.User), person, r.ID); err != nil {
+			return err
+		}
 		view = modal(reviewModal, "Review break-glass", "Reviewed", "", about(r),
 			input(reasonBlock, "What you found", textInput("What the access was used for, and "+
 				"whether that was right.", "")))
 	}
-	view.PrivateMetadata = task{ID: r.ID, ReplyTo: t.ReplyTo}.metadata()
+	view.PrivateMetadata = task{ID: r.ID, ReplyTo: t.ReplyTo, Answer: t.Answer}.metadata()
 	return h.opened(h.client.open(ctx, trigger, view))
 }
 

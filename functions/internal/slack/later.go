@@ -35,6 +35,7 @@ type task struct {
 	OnlyDenial bool           `json:"only_denial,omitempty"`
 	Key        string         `json:"key,omitempty"`
 	ReplyTo    string         `json:"reply_to,omitempty"` // Slack's address for an answer
+	Answer     bool           `json:"answer,omitempty"`   // also where it went well
 	Call       string         `json:"call,omitempty"`     // for the log
 }
 
@@ -72,7 +73,7 @@ func (t task) metadata() string {
 func (t *task) read(metadata string) {
 	var from task
 	if json.Unmarshal([]byte(metadata), &from) == nil {
-		t.ID, t.ReplyTo = from.ID, from.ReplyTo
+		t.ID, t.ReplyTo, t.Answer = from.ID, from.ReplyTo, from.Answer
 	}
 }
 
@@ -89,9 +90,14 @@ func (h *Handler) Later(ctx context.Context, payload json.RawMessage) error {
 	if err := json.Unmarshal(payload, &t); err != nil {
 		return fmt.Errorf("a task from Slack cannot be read: %w", err)
 	}
+	began := h.Now()
 	person, err := h.people.email(ctx, t.User)
+	var r request.Request
 	if err == nil {
-		err = h.perform(acting(ctx, t.User), person, t)
+		r, err = h.perform(acting(ctx, t.User), person, t)
+	}
+	if answer := answer(t, r, person, began); err == nil && answer != "" {
+		return h.tell(ctx, t, answer)
 	}
 	if err == nil || isCode(err, request.DeniedByRule, request.WorkflowNotStarted) {
 		return nil // the records of these two bring their own messages
@@ -107,24 +113,69 @@ func (h *Handler) Later(ctx context.Context, payload json.RawMessage) error {
 	return h.tell(ctx, t, h.sentence(ctx, t.Call, t.Do, err))
 }
 
-func (h *Handler) perform(ctx context.Context, person string, t task) (err error) {
+func (h *Handler) perform(ctx context.Context, person string, t task) (
+	r request.Request, err error,
+) {
 	switch t.Do {
 	case doSubmit:
-		_, err = h.Service.Submit(ctx, person, t.submission())
+		r, err = h.Service.Submit(ctx, person, t.submission())
 	case doExtend:
-		_, err = h.Service.Extend(ctx, person, t.ID, t.extension())
+		r, err = h.Service.Extend(ctx, person, t.ID, t.extension())
 	case doApprove:
-		_, err = h.Service.Approve(ctx, person, t.ID, t.Reason)
+		r, err = h.Service.Approve(ctx, person, t.ID, t.Reason)
 	case doDeny:
-		_, err = h.Service.Deny(ctx, person, t.ID, t.Reason)
+		r, err = h.Service.Deny(ctx, person, t.ID, t.Reason)
 	case doRevoke:
-		_, err = h.Service.Revoke(ctx, person, t.ID, t.Reason)
+		r, err = h.Service.Revoke(ctx, person, t.ID, t.Reason)
 	case doReview:
-		_, err = h.Service.Review(ctx, person, t.ID, t.Reason)
+		r, err = h.Service.Review(ctx, person, t.ID, t.Reason)
 	default:
 		err = fmt.Errorf("there is no task %q", t.Do)
 	}
-	return err
+	return r, err
+}
+
+// answer is what a person is told who has decided before, or where they clicked in a list: nothing
+// has changed that they could see. It is empty where something has.
+func answer(t task, r request.Request, person string, began time.Time) string {
+	var before *request.Act
+	did := ""
+	switch t.Do {
+	case doApprove:
+		did = "approved"
+		for _, a := range r.Approvals {
+			if a.By == person {
+				before = &a
+			}
+		}
+	case doDeny:
+		did, before = "denied", r.Decision
+		if r.Revocation != nil {
+			did, before = "ended", r.Revocation
+		}
+	case doRevoke:
+		did, before = "ended", r.Revocation
+	case doReview:
+		did, before = "reviewed", r.Review
+	}
+	// The times of acts are whole milliseconds.
+	if before == nil || before.By != person {
+		return ""
+	}
+	already := before.At.Before(began.Truncate(time.Millisecond))
+	if !already && !t.Answer {
+		return ""
+	}
+	now := fmt.Sprintf("It is %s now.", r.State)
+	if missing := r.ApprovalsNeeded - len(r.Approvals); r.State == request.Requested && missing > 0 {
+		now = fmt.Sprintf("It has %d of %d approvals and waits for others.", len(r.Approvals),
+			r.ApprovalsNeeded)
+	}
+	what := fmt.Sprintf("the request of %s for %s", r.Requester, r.Target.RoleName)
+	if !already {
+		return fmt.Sprintf("You %s %s. %s", did, what, now)
+	}
+	return fmt.Sprintf("You %s %s already, at %s. %s", did, what, until(before.At), now)
 }
 
 // tell says something to who has clicked, and to nobody else: where they clicked, or else in a

@@ -22,6 +22,7 @@ const docs = "../../../docs/"
 var scopes = map[string][]string{
 	"chat.postMessage":    {"chat:write", "chat:write.public"},
 	"chat.update":         {"chat:write"},
+	"chat.getPermalink":   {},
 	"users.info":          {"users:read", "users:read.email"},
 	"users.lookupByEmail": {"users:read", "users:read.email"},
 	"views.open":          {},

@@ -10,9 +10,11 @@ import (
 )
 
 // channelMessage is what a flow's channel sees of a request as it is now. User is the requester's
-// Slack account, or empty. It is made from the request alone, so that posting it again changes
-// nothing.
-func channelMessage(r request.Request, user string) message {
+// Slack account, or empty; asked are those who are asked to approve it, with the accounts of those
+// who are mentioned. Posting it again changes nothing.
+func channelMessage(
+	r request.Request, user string, asked []string, accounts map[string]string,
+) message {
 	m := message{text: summary(r), blocks: []slackapi.Block{heading(title(r))}}
 	if r.BreakGlass {
 		m.blocks = append(m.blocks, loud("<!channel> Access is given *without waiting for "+
@@ -30,14 +32,18 @@ func channelMessage(r request.Request, user string) message {
 	}
 	if r.Extends != "" {
 		facts = append(facts, line{bold("Extension: "),
-			words("they want for longer what they have by the request "), code(r.Extends)})
+			words("asked for while the request "), code(r.Extends), words(" gave the same access")})
 	}
 	m.blocks = append(m.blocks,
 		rich(lines(append(facts, line{bold("Why:")})...), quote(r.Reason)),
 		rich(lines(append(terms(r), couldLeave(r)...)...)),
 		slackapi.NewDividerBlock(),
-		rich(lines(append([]line{stateLine(r)}, history(r)...)...)),
 	)
+	states := []line{stateLine(r)}
+	if len(accounts) > 0 {
+		states = append(states, askedLine(asked, accounts))
+	}
+	m.blocks = append(m.blocks, rich(lines(append(states, history(r)...)...)))
 	if b := buttons(r); len(b) > 0 {
 		m.blocks = append(m.blocks, slackapi.NewActionBlock("actions", b...))
 	}
@@ -105,6 +111,9 @@ func stateLine(r request.Request) line {
 		}
 		return l
 	case request.Approved:
+		if r.Stuck != nil {
+			return append(line{bold("Approved, but not granted yet")}, lastTry(r)...)
+		}
 		return line{bold("Approved"), words(": the role is being granted")}
 	case request.Denied:
 		if r.Decision != nil && r.Decision.By == r.Requester {
@@ -122,6 +131,14 @@ func stateLine(r request.Request) line {
 	case request.Failed:
 		return line{bold("Failed"), words(": %s", shorten(some(r.Failure), mostTerms))}
 	case request.Revoking:
+		if r.Stuck != nil && r.Withdrawn() {
+			return append(line{bold("Being withdrawn"), words(": a grant in progress could not be " +
+				"ruled out yet")}, lastTry(r)...)
+		}
+		if r.Stuck != nil {
+			return append(line{bold("Ending"), words(": the role could not be taken away yet")},
+				lastTry(r)...)
+		}
 		if r.Withdrawn() {
 			return line{bold("Being withdrawn"), words(": the role will not be granted, and a " +
 				"grant in progress will be taken back")}
@@ -137,6 +154,12 @@ func stateLine(r request.Request) line {
 		}
 		return append(l, words(": revoked before its time"))
 	}
+}
+
+// lastTry says why a request is stuck.
+func lastTry(r request.Request) line {
+	return line{words(". The last try, at "), moment(r.Stuck.At),
+		words(", failed: %s It is tried again.", shorten(oneLine(r.Stuck.Reason), mostBecause))}
 }
 
 func approvers(r request.Request) []string {
@@ -295,8 +318,9 @@ func button(action, id, text string, style slackapi.Style) *slackapi.ButtonBlock
 func revoke(r request.Request) slackapi.BlockElement {
 	return button(revokeButton, r.ID, "Revoke", slackapi.StyleDanger).WithConfirm(
 		slackapi.NewConfirmationBlockObject(plain("Revoke the access?", 100),
-			plain(fmt.Sprintf("The role %s is taken away from %s now.", r.Target.RoleName,
-				r.Requester), 300), plain("Revoke", 30), plain("Keep it", 30)))
+			plain(fmt.Sprintf("This ends the access of %s to the role %s. If another request gives "+
+				"it to them as well, they keep it until that one ends.", r.Requester,
+				r.Target.RoleName), 300), plain("Revoke", 30), plain("Keep it", 30)))
 }
 
 // withdraw is the button that ends a request that is approved but not granted yet.

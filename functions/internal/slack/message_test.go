@@ -282,7 +282,7 @@ func TestAnExtensionSaysWhatItExtends(t *testing.T) {
 	m := w.message(t)
 	text := shown(t, m.Blocks)
 	assert.Contains(t, text, "Extension: readonly")
-	assert.Contains(t, text, "they want for longer what they have by the request "+first.ID)
+	assert.Contains(t, text, "asked for while the request "+first.ID+" gave the same access")
 	assert.Contains(t, m.Text, "alice@example.com asks to extend readonly")
 	assert.Equal(t, []string{approveButton + " " + second.ID, denyButton + " " + second.ID},
 		buttonsIn(t, m.Blocks), "it is a new approval, not a right")

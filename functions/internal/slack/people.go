@@ -69,7 +69,7 @@ func newPeople(s Settings, p Parts) (*people, error) {
 // email is who a Slack account belongs to, or why it belongs to nobody here.
 func (p *people) email(ctx context.Context, user string) (string, error) {
 	if !looksLikeUser.MatchString(user) {
-		return "", stranger("The call does not say who you are in Slack.")
+		return "", stranger("", "The call does not say who you are in Slack.")
 	}
 	if email, ok := p.byID[user]; ok {
 		return email, nil
@@ -98,7 +98,7 @@ func (p *people) info(ctx context.Context, user string) (*slackapi.User, error) 
 	})
 	switch {
 	case codeIs(err, "user_not_found", "users_not_found", "user_not_visible"):
-		return nil, stranger("Slack does not know your account in this workspace.")
+		return nil, stranger(user, "Slack does not know your account in this workspace.")
 	case err == nil && info.ID != user:
 		err = errors.New("users.info answered with another user")
 	}
@@ -110,21 +110,21 @@ func (p *people) match(u *slackapi.User) (string, error) {
 	email := request.Email(u.Profile.Email)
 	switch {
 	case u.IsBot || u.IsWorkflowBot || u.IsConnectorBot || u.ID == "USLACKBOT":
-		return "", stranger("A bot cannot ask for access or decide about it.")
+		return "", stranger(u.ID, "A bot cannot ask for access or decide about it.")
 	case u.Deleted:
-		return "", stranger("Your Slack account has been deactivated.")
+		return "", stranger(u.ID, "Your Slack account has been deactivated.")
 	case u.IsStranger || !p.member(u):
-		return "", stranger("Your Slack account belongs to another workspace.")
+		return "", stranger(u.ID, "Your Slack account belongs to another workspace.")
 	case u.IsRestricted || u.IsUltraRestricted:
-		return "", stranger("Your Slack account is a guest's.")
+		return "", stranger(u.ID, "Your Slack account is a guest's.")
 	case u.IsInvitedUser:
-		return "", stranger("Your Slack account is invited, and has not joined yet.")
+		return "", stranger(u.ID, "Your Slack account is invited, and has not joined yet.")
 	case email == "":
-		return "", stranger("Your Slack account shows no e-mail address.")
+		return "", stranger(u.ID, "Your Slack account shows no e-mail address.")
 	case !u.IsEmailConfirmed:
-		return "", stranger("The e-mail address of your Slack account is not confirmed.")
+		return "", stranger(u.ID, "The e-mail address of your Slack account is not confirmed.")
 	case !request.IsEmail(email):
-		return "", stranger("The e-mail address of your Slack account has characters other than "+
+		return "", stranger(u.ID, "The e-mail address of your Slack account has characters other than "+
 			"ASCII's in it, or is none: %s.", shorten(u.Profile.Email, 80))
 	}
 	return email, nil
@@ -136,9 +136,16 @@ func (p *people) member(u *slackapi.User) bool {
 	return u.TeamID == p.workspace || slices.Contains(u.Enterprise.Teams, p.workspace)
 }
 
-func stranger(format string, args ...any) error {
-	return request.Refuse(nil, UnknownPerson, "%s Nobody can be recognised by it. Whoever maintains "+
-		"the Runtime can name you in its table slack_users.", fmt.Sprintf(format, args...))
+// stranger is the refusal of an account that cannot be matched to a person. It says how that can be
+// changed, with the id that the maintainer needs.
+func stranger(user, format string, args ...any) error {
+	id := ""
+	if looksLikeUser.MatchString(user) {
+		id = " Your Slack user ID is " + user + "."
+	}
+	return request.Refuse(nil, UnknownPerson, "%s We cannot match this account to a person. Ask the "+
+		"Runtime's maintainer to add you to slack_users in Terraform, with your e-mail address.%s",
+		fmt.Sprintf(format, args...), id)
 }
 
 // user is the Slack account of a person; empty where they have none that could be theirs.

@@ -18,7 +18,9 @@ func (d desk) toChannel(ctx context.Context, r request.Request, channel, ts stri
 	if r.Channel == "" && ts == "" {
 		return nil // the flow posts nowhere
 	}
-	m := channelMessage(r, d.account(ctx, r.Requester))
+	asked := r.AskedNow(d.Now())
+	m := channelMessage(d.stuck(ctx, r), d.account(ctx, r.Requester), asked,
+		d.mentioned(ctx, r, asked))
 	if ts != "" {
 		err := d.client.update(ctx, channel, ts, m)
 		if err == nil || !codeIs(err, "message_not_found", "cant_update_message",
@@ -68,24 +70,9 @@ func (d desk) below(ctx context.Context, r request.Request, m message) error {
 	return d.unreachable(ctx, r, channel, err)
 }
 
-// direct writes to the requester, if they are in Slack.
-func (d desk) direct(ctx context.Context, r request.Request, m message) error {
-	user, err := d.people.user(ctx, r.Requester)
-	if err != nil {
-		return d.unreachable(ctx, r, "", err)
-	}
-	if user == "" {
-		d.Log.InfoContext(ctx, "the requester is not in Slack", "request_id", r.ID,
-			"requester", r.Requester)
-		return nil
-	}
-	_, _, err = d.client.post(ctx, user, m)
-	if refusesForGood(err) && !codeIs(err, noMessagesTab) {
-		d.Log.WarnContext(ctx, "the requester cannot be written to in Slack", "request_id", r.ID,
-			"requester", r.Requester, "error", err)
-		return nil
-	}
-	return d.unreachable(ctx, r, "", err)
+// direct writes to the requester; see directTo.
+func (d desk) direct(ctx context.Context, r request.Request, kind string, m message) error {
+	return d.directTo(ctx, r, r.Requester, kind, m)
 }
 
 // once does something about a request unless it was done before.
@@ -104,6 +91,16 @@ func (d desk) once(ctx context.Context, r request.Request, name string, do func(
 		return fmt.Errorf("noting what was posted: %w", err)
 	}
 	return nil
+}
+
+// stuck is a request with the reason why it is stuck, if it is. It is not worth failing for.
+func (d desk) stuck(ctx context.Context, r request.Request) request.Request {
+	r, err := request.WithStuck(ctx, d.Store, r)
+	if err != nil {
+		d.Log.WarnContext(ctx, "why a request is stuck could not be read", "request_id", r.ID,
+			"error", err)
+	}
+	return r
 }
 
 // account is the requester's Slack account for a mention. It is not worth failing for.

@@ -9,8 +9,8 @@ import (
 	"sym-postgres-quickstart/functions/internal/request"
 )
 
-// Reminders say what the passing of time brings: that an access is about to end, and that back-up
-// approvers may decide. They also post what a channel did not take when it was new.
+// Reminders say what the passing of time brings: that an access is about to end, that back-up
+// approvers may decide, and that a grant or an end keeps failing. They also post what a channel did not take when it was new.
 type Reminders struct{ desk }
 
 const (
@@ -43,15 +43,17 @@ func (m *Reminders) remind(
 	switch {
 	case m.endsSoon(r, now) && !outlived(r, open):
 		return m.once(ctx, r, "slack-ten-minutes", func() error {
-			return m.direct(ctx, r, tenMinutes(r, now))
+			return m.direct(ctx, r, copyHeld, tenMinutes(r, now))
 		})
+	case r.State == request.Approved, r.State == request.Revoking:
+		return m.tellStuck(ctx, r, now)
 	case r.State == request.Requested:
 		if err := m.postAgain(ctx, r); err != nil || !m.backupsDue(r, now) {
 			return err
 		}
-		return m.once(ctx, r, "slack-backup", func() error {
-			return m.below(ctx, r, reminder(r, m.accounts(ctx, r.BackupApprovers)))
-		})
+		return errors.Join(m.tellApprovers(ctx, r), m.once(ctx, r, "slack-backup", func() error {
+			return m.below(ctx, r, reminder(r, m.mentioned(ctx, r, r.BackupApprovers)))
+		}))
 	}
 	return nil
 }
@@ -90,13 +92,4 @@ func outlived(r request.Request, open []request.Request) bool {
 func (m *Reminders) backupsDue(r request.Request, now time.Time) bool {
 	from := r.BackupFrom()
 	return !from.IsZero() && !now.Before(from) && now.Before(r.DecideBy())
-}
-
-// accounts are the Slack accounts of people who are called.
-func (m *Reminders) accounts(ctx context.Context, emails []string) map[string]string {
-	found := map[string]string{}
-	for _, email := range emails[:min(len(emails), mostMentions)] {
-		found[email] = m.account(ctx, email)
-	}
-	return found
 }

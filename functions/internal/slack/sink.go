@@ -28,8 +28,8 @@ const staleAfter = 24 * time.Hour
 // then, and does not stand in the way of the next record.
 func (s *Sink) Deliver(ctx context.Context, item delivery.Item) error {
 	r, record := item.Request, item.Record
-	err := errors.Join(s.keepUpToDate(ctx, r, record), s.reviewDue(ctx, r, record),
-		s.toRequester(ctx, r, record))
+	err := errors.Join(s.keepUpToDate(ctx, r, record), s.renewCopies(ctx, r, record),
+		s.reviewDue(ctx, r, record), s.toRequester(ctx, r, record), s.toApprovers(ctx, r, record))
 	if err != nil && s.Now().Sub(record.At) > staleAfter {
 		s.Log.ErrorContext(ctx, "a record could not be brought to Slack for a day, and will not be",
 			"request_id", r.ID, "sequence", record.Sequence, "error", err)
@@ -68,8 +68,20 @@ func (s *Sink) toRequester(ctx context.Context, r request.Request, record reques
 		return nil
 	}
 	return s.once(ctx, r, fmt.Sprintf("slack-dm-%d", record.Sequence), func() error {
-		return s.direct(ctx, r, *m)
+		kind := ""
+		if record.To == request.Active {
+			kind = copyHeld
+		}
+		return s.direct(ctx, r, kind, *m)
 	})
+}
+
+// toApprovers asks those who could approve a new request.
+func (s *Sink) toApprovers(ctx context.Context, r request.Request, record request.Record) error {
+	if record.From != "" || s.Now().Sub(record.At) > staleAfter {
+		return nil
+	}
+	return s.tellApprovers(ctx, r)
 }
 
 // otherHold is until when other requests of the same person hold the same role. It is zero where

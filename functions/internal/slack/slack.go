@@ -28,6 +28,8 @@ type Service interface {
 	Revoke(ctx context.Context, person, id, reason string) (request.Request, error)
 	Review(ctx context.Context, person, id, note string) (request.Request, error)
 	Show(ctx context.Context, id string) (request.Story, error)
+	CheckDenial(ctx context.Context, person, id string) error
+	CheckReview(ctx context.Context, person, id string) error
 }
 
 // Store remembers what was posted, so that nothing is posted twice.
@@ -36,10 +38,18 @@ type Store interface {
 	SlackMessage(ctx context.Context, requestID string) (channel, ts string, err error)
 	SaveSlackMessage(ctx context.Context, requestID, channel, ts string) error
 
+	// AddSlackCopy keeps where a direct message with buttons is, and of which kind, so that it can
+	// lose them; SlackCopies lists the kind, the channel and the time stamp of each.
+	AddSlackCopy(ctx context.Context, requestID, kind, channel, ts string) error
+	SlackCopies(ctx context.Context, requestID string) ([][3]string, error)
+
 	// Noted tells whether something was noted about a request; Note does so, and tells whether
 	// it is new.
 	Noted(ctx context.Context, requestID, name string) (bool, error)
 	Note(ctx context.Context, requestID, name string) (first bool, err error)
+
+	// LastFailure is the last failure of a request's workflow; zero where there is none.
+	LastFailure(ctx context.Context, id string) (request.Failure, error)
 
 	// Open lists open requests, the one that is due first before the others.
 	Open(ctx context.Context, limit int) ([]request.Request, error)

@@ -298,7 +298,7 @@ func TestCallsThatSlackDidNotMake(t *testing.T) {
 		require.NoError(t, slack.As(who).Click(ctx, message, approveButton))
 		w.work(t)
 		require.Len(t, slack.Whispers(who), 1, who)
-		assert.Contains(t, slack.Whispers(who)[0].Shown, "Nobody can be recognised by it.")
+		assert.Contains(t, slack.Whispers(who)[0].Shown, "We cannot match this account to a person.")
 	}
 	require.NoError(t, bob.Click(ctx, message, approveButton))
 	calls := slack.Calls()

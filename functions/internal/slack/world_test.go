@@ -598,6 +598,9 @@ func (f *fakeSlack) do(method string, form url.Values, document map[string]any) 
 			}
 		}
 		return refuse("message_not_found")
+	case "chat.getPermalink":
+		return map[string]any{"ok": true, "channel": form.Get("channel"), "permalink": "https://" +
+			"sym.slack.com/archives/" + form.Get("channel") + "/p" + form.Get("message_ts")}
 	case "views.open", "views.update":
 		view := document["view"].(map[string]any)
 		view["id"] = fmt.Sprintf("V%d", len(f.views)+1)

@@ -50,6 +50,7 @@ type method struct {
 // methods are those that the app may call. Slack has more; those are unknown here.
 var methods = map[string]method{
 	"auth.test":           {"", (*Server).authTest},
+	"chat.getPermalink":   {"", (*Server).permalink},
 	"chat.postEphemeral":  {"chat:write", (*Server).postEphemeral},
 	"chat.postMessage":    {"chat:write", (*Server).postMessage},
 	"chat.update":         {"chat:write", (*Server).updateMessage},

@@ -161,6 +161,18 @@ func (s *Server) updateMessage(a args) result {
 	}
 }
 
+// permalink is the address of a message. It opens the page here.
+func (s *Server) permalink(a args) result {
+	m := s.find(a["channel"], a["message_ts"])
+	if m == nil || m.For != "" {
+		return refuse("message_not_found")
+	}
+	return result{
+		"ok": true, "channel": m.Channel,
+		"permalink": s.URL() + "/archives/" + m.Channel + "/p" + strings.ReplaceAll(m.TS, ".", ""),
+	}
+}
+
 // add puts a message into its channel. The lock is held.
 func (s *Server) add(m *Message) {
 	m.TS = s.ts()

@@ -26,6 +26,7 @@ type Memory struct {
 	records  map[string][]request.Record
 	notes    map[string]bool
 	messages map[string][2]string
+	copies   map[string][][3]string
 	failures map[string]request.Failure
 }
 
@@ -34,7 +35,7 @@ func NewMemory() *Memory {
 	return &Memory{
 		requests: map[string]request.Request{}, records: map[string][]request.Record{},
 		notes: map[string]bool{}, messages: map[string][2]string{},
-		failures: map[string]request.Failure{},
+		failures: map[string]request.Failure{}, copies: map[string][][3]string{},
 	}
 }
 
@@ -218,6 +219,23 @@ func (m *Memory) SlackMessage(_ context.Context, id string) (channel, ts string,
 	defer m.mu.Unlock()
 	message := m.messages[id]
 	return message[0], message[1], m.fail("slack message")
+}
+
+// AddSlackCopy keeps where a direct message about a request is.
+func (m *Memory) AddSlackCopy(_ context.Context, id, kind, channel, ts string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if added := [3]string{kind, channel, ts}; !slices.Contains(m.copies[id], added) {
+		m.copies[id] = append(m.copies[id], added)
+	}
+	return m.fail("add slack copy")
+}
+
+// SlackCopies lists what was kept by AddSlackCopy.
+func (m *Memory) SlackCopies(_ context.Context, id string) ([][3]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.copies[id]), m.fail("slack copies")
 }
 
 // SaveSlackMessage keeps where a request's message is.

@@ -29,6 +29,8 @@ type Store interface {
 	LastFailure(ctx context.Context, id string) (request.Failure, error)
 	SlackMessage(ctx context.Context, id string) (channel, ts string, err error)
 	SaveSlackMessage(ctx context.Context, id, channel, ts string) error
+	AddSlackCopy(ctx context.Context, id, kind, channel, ts string) error
+	SlackCopies(ctx context.Context, id string) ([][3]string, error)
 }
 
 // New is a request as it is submitted, with an id of its own.
@@ -46,7 +48,8 @@ func New(at time.Time) request.Change {
 		Channel:         "#access", ApprovalTimeout: time.Hour,
 		BackupAfter: 15 * time.Minute, BackupApprovers: []string{"dave@example.com"},
 		Approvers: []string{"bob@example.com", "carol@example.com"},
-		Terms:     "Bob approves it.", ApprovalsNeeded: 1, Account: "slack:U0ALICE",
+		Asked:     []string{"bob@example.com"}, TellApprovers: request.TellBoth,
+		Terms: "Bob approves it.", ApprovalsNeeded: 1, Account: "slack:U0ALICE",
 		NeedsSetRole: true, CouldLeave: []string{"It may create tables in the schema public."},
 		State: request.Requested, Version: 1, CreatedAt: at, UpdatedAt: at,
 	}
@@ -115,6 +118,19 @@ func TestStore(t *testing.T, store Store) {
 			require.NoError(t, err)
 			assert.Equal(t, want, got)
 		}
+	})
+
+	t.Run("keeps where direct messages are", func(t *testing.T) {
+		id := New(at).Request.ID
+		got, err := store.SlackCopies(ctx, id)
+		require.NoError(t, err)
+		assert.Empty(t, got)
+		for _, ts := range []string{"1.2", "1.2", "3.4"} {
+			require.NoError(t, store.AddSlackCopy(ctx, id, "ask", "D1", ts))
+		}
+		got, err = store.SlackCopies(ctx, id)
+		require.NoError(t, err)
+		assert.ElementsMatch(t, [][3]string{{"ask", "D1", "1.2"}, {"ask", "D1", "3.4"}}, got)
 	})
 
 	t.Run("keeps everything of broken glass, from one write to its review", func(t *testing.T) {
