@@ -130,11 +130,13 @@ variable "flow_name" {
 variable "flow_vars" {
   description = <<-EOT
     `request_channel` is the Slack channel for requests, `approvers` a
-    comma-separated list of e-mail addresses.
+    comma-separated list of e-mail addresses. `tell_approvers` is how approvers
+    hear of a request in Slack: `mention`, `message`, `both` or `none`.
   EOT
   type = object({
     approvers       = optional(string, "")
     request_channel = optional(string, "#access-requests")
+    tell_approvers  = optional(string, "mention")
   })
   default  = {}
   nullable = false

@@ -71,10 +71,14 @@ variable "flow_vars" {
     `request_channel` is the Slack channel for requests, with its # or, as a
     private one, by its id; `approvers` a comma-separated list of e-mail
     addresses: those who approve where the rules name nobody else.
+    `tell_approvers` is how approvers hear of a request in Slack: `mention` in
+    the channel, `message` for a direct message with the buttons, `both` or
+    `none`.
   EOT
   type = object({
     approvers       = optional(string, "")
     request_channel = optional(string, "#access-requests")
+    tell_approvers  = optional(string, "mention")
   })
   default  = {}
   nullable = false
@@ -101,6 +105,16 @@ variable "flow_vars" {
     error_message = <<-EOT
       The flow_vars.request_channel is a Slack channel with its #, or the
       channel's id.
+    EOT
+  }
+
+  validation {
+    condition = contains(
+      ["mention", "message", "both", "none"], var.flow_vars.tell_approvers
+    )
+    error_message = <<-EOT
+      The flow_vars.tell_approvers is "mention", "message", "both" or "none",
+      and not ${jsonencode(var.flow_vars.tell_approvers)}.
     EOT
   }
 }

@@ -21,7 +21,7 @@ import (
 
 const flowJSON = `{"name":"postgres","label":"Postgres access",
 	"state_machine_arn":"arn:machine","lambda_connector_arn":"arn:connector",
-	"request_channel":"#access","approvers":["Bob@Example.com"," carol@example.com "],
+	"request_channel":"#access","tell_approvers":"both","approvers":["Bob@Example.com"," carol@example.com "],
 	"allow_self_approval":true,"approval_timeout_seconds":3600}`
 
 func targetJSON(name string) string {
@@ -61,7 +61,7 @@ func TestAssemble(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, request.Flow{
 		Name: "postgres", Label: "Postgres access", StateMachineARN: "arn:machine",
-		LambdaConnector: "arn:connector", RequestChannel: "#access",
+		LambdaConnector: "arn:connector", RequestChannel: "#access", TellApprovers: request.TellBoth,
 		Groups:      map[string][]string{},
 		Targets:     []request.Target{target("p-one"), target("p-two")},
 		TargetRules: map[string]*rules.Rules{"p-one": inherited, "p-two": inherited},

@@ -119,6 +119,7 @@ run "what_the_runtime_reads" {
       connect                  = ""
       groups                   = {}
       request_channel          = "#access"
+      tell_approvers           = "mention"
       approvers                = ["ann@example.com", "ben@example.com"]
       allow_self_approval      = false
       approval_timeout_seconds = 3600
@@ -307,6 +308,19 @@ run "a_private_channel" {
     ).request_channel == "C0123ABCD"
     error_message = "A private channel is named by its id."
   }
+}
+
+run "another_way_to_tell_approvers" {
+  variables {
+    flow_vars = {
+      approvers      = "ann@example.com,ben@example.com"
+      tell_approvers = "shout"
+    }
+  }
+
+  command = plan
+
+  expect_failures = [var.flow_vars]
 }
 
 run "a_channel_without_its_sign" {
