@@ -40,6 +40,7 @@ type call struct {
 type answer struct {
 	status int
 	body   any
+	allow  string // the header Allow; empty for none
 }
 
 // Handle answers a call. It never fails: what goes wrong is an answer too.
@@ -88,7 +89,7 @@ func encode(a answer) events.APIGatewayV2HTTPResponse {
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(a.body) // views and errors always encode
-	return events.APIGatewayV2HTTPResponse{
+	response := events.APIGatewayV2HTTPResponse{
 		StatusCode: a.status,
 		Headers: map[string]string{
 			"Content-Type":  "application/json; charset=utf-8",
@@ -96,4 +97,8 @@ func encode(a answer) events.APIGatewayV2HTTPResponse {
 		},
 		Body: body.String(),
 	}
+	if a.allow != "" {
+		response.Headers["Allow"] = a.allow
+	}
+	return response
 }

@@ -187,6 +187,11 @@ func TestRefusals(t *testing.T) {
 	garbledQuery.RawQueryString = "state=%zz"
 	flowsOf := as("alice", "GET", "/flows", "")
 	flowsOf.QueryStringParameters = map[string]string{"state": "active"}
+	sentAs := func(kind, body string) events.APIGatewayV2HTTPRequest {
+		event := post(body)
+		event.Headers = map[string]string{"content-type": kind}
+		return event
+	}
 	open := "/requests/open"
 	active := "/requests/active"
 	tests := []struct {
@@ -220,6 +225,17 @@ func TestRefusals(t *testing.T) {
 		{"a field in capitals", post(`{"Flow":"postgres"}`), 400, "unknown_field"},
 		{"a field too many in a decision", as("bob", "POST", open+"/approve", `{"by":"x"}`),
 			400, "unknown_field"},
+		{"a field twice", post(`{"flow":"postgres","target":"readonly","reason":"x",` +
+			`"target":"postgres-admin"}`), 400, "invalid_field"},
+		{"a field twice, once by an escape", post(`{"flow":"postgres","\u0066low":"x"}`),
+			400, "invalid_field"},
+		{"a decision's reason twice", as("bob", "POST", open+"/deny",
+			`{"reason":"a","reason":"b"}`), 400, "invalid_field"},
+		{"a form", sentAs("application/x-www-form-urlencoded", good), 415, "unsupported_media_type"},
+		{"plain text", sentAs("text/plain; charset=utf-8", good), 415, "unsupported_media_type"},
+		{"JSON in another encoding", sentAs("application/json; charset=utf-16", good),
+			415, "unsupported_media_type"},
+		{"a type that is none", sentAs(";", good), 415, "unsupported_media_type"},
 		{"a flow that is a number", post(`{"flow":1}`), 400, "invalid_field"},
 		{"a reason that is null", post(`{"flow":"postgres","target":"readonly","reason":null}`),
 			400, "invalid_field"},
@@ -384,4 +400,22 @@ func TestEnvelope(t *testing.T) {
 	event.RequestContext.Stage = "v1"
 	status, _ = d.call(t, event)
 	assert.Equal(t, http.StatusOK, status, "a stage with a name is not part of the path")
+}
+
+// TestKindsOfJSON checks that JSON is taken by the names that clients give to it.
+func TestKindsOfJSON(t *testing.T) {
+	for _, kind := range []string{
+		"application/json", "Application/JSON; charset=UTF-8", `application/json;charset="utf-8"`,
+	} {
+		d := newDesk(t)
+		event := as("alice", "POST", "/requests", `{"flow":"postgres","target":"readonly","reason":"x"}`)
+		event.Headers = map[string]string{"content-type": kind}
+		status, body := d.call(t, event)
+		assert.Equal(t, http.StatusCreated, status, body)
+	}
+	d := newDesk(t)
+	event := as("bob", "POST", "/requests/x/approve", "")
+	event.Headers = map[string]string{"content-type": "text/plain"}
+	status, body := d.call(t, event)
+	assert.Equal(t, http.StatusNotFound, status, "no body has no type: %s", body)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"mime"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +39,9 @@ func readBody(
 		return nil, refuse(invalidJSON, "The body is empty. Send a JSON object with %s.",
 			strings.Join(known, ", "))
 	}
+	if err := checkContentType(event); err != nil {
+		return nil, err
+	}
 	var f fields
 	if err := json.Unmarshal(body, &f); err != nil {
 		var syntax *json.SyntaxError
@@ -51,6 +55,10 @@ func readBody(
 		return nil, refuse(invalidJSON, "The body is JSON, but no object. Send an object with %s.",
 			strings.Join(known, ", "))
 	}
+	if name := repeated(body); name != "" {
+		return nil, refuse(invalidField, "The body has the field %.64q more than once. Send each "+
+			"field once: readers differ in which one they take.", name)
+	}
 	for name := range f {
 		if !slices.Contains(known, name) {
 			return nil, refuse(unknownField, "The body has a field %.64q that is not known here. "+
@@ -58,6 +66,46 @@ func readBody(
 		}
 	}
 	return f, nil
+}
+
+// checkContentType refuses a body that its sender calls something else than JSON. A body without a
+// type is read as JSON.
+func checkContentType(event events.APIGatewayV2HTTPRequest) error {
+	for name, value := range event.Headers {
+		if !strings.EqualFold(name, "Content-Type") {
+			continue
+		}
+		kind, parameters, err := mime.ParseMediaType(value)
+		charset := parameters["charset"]
+		if err == nil && kind == "application/json" &&
+			(charset == "" || strings.EqualFold(charset, "utf-8")) {
+			return nil
+		}
+		return refuse(notJSON, "The body is sent as %.100q, and this API reads JSON alone. Send it "+
+			"with the header Content-Type: application/json.", value)
+	}
+	return nil
+}
+
+// repeated returns the first member that a JSON object has more than once; empty where there is
+// none.
+func repeated(object []byte) string {
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	_, _ = decoder.Token() // it has been read before: it is an object
+	seen := map[string]bool{}
+	for decoder.More() {
+		name, _ := decoder.Token()
+		text, _ := name.(string)
+		if seen[text] {
+			return text
+		}
+		seen[text] = true
+		var value json.RawMessage
+		if decoder.Decode(&value) != nil {
+			break
+		}
+	}
+	return ""
 }
 
 func rawBody(event events.APIGatewayV2HTTPRequest) ([]byte, error) {

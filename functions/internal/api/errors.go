@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -21,6 +22,7 @@ const (
 	invalidParameter request.Code = "invalid_parameter"
 	unknownParameter request.Code = "unknown_parameter"
 	bodyTooLarge     request.Code = "body_too_large"
+	notJSON          request.Code = "unsupported_media_type"
 	routeNotFound    request.Code = "route_not_found"
 	methodNotAllowed request.Code = "method_not_allowed"
 	internalError    request.Code = "internal"
@@ -69,6 +71,8 @@ var statuses = map[request.Code]int{
 
 	bodyTooLarge: http.StatusRequestEntityTooLarge,
 
+	notJSON: http.StatusUnsupportedMediaType,
+
 	request.CannotBeGranted:  http.StatusUnprocessableEntity,
 	request.NobodyCanApprove: http.StatusUnprocessableEntity,
 
@@ -108,9 +112,13 @@ func (a *API) failure(
 			"method", event.RequestContext.HTTP.Method, "path", event.RawPath,
 			"caller", callerOf(event).ARN, "code", refusal.Code, "cause", errors.Unwrap(refusal))
 	}
-	return answer{status, map[string]any{"error": map[string]string{
+	refused := answer{status: status, body: map[string]any{"error": map[string]string{
 		"code": string(refusal.Code), "message": refusal.Message,
 	}}}
+	if wrong, ok := errors.AsType[*wrongMethod](err); ok {
+		refused.allow = strings.Join(wrong.allowed, ", ")
+	}
+	return refused
 }
 
 func refuse(code request.Code, format string, args ...any) error {

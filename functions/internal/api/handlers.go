@@ -39,7 +39,7 @@ func (a *API) submit(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusCreated, viewRequest(r)}, nil
+	return answer{status: http.StatusCreated, body: viewRequest(r)}, nil
 }
 
 // extend is POST /requests/{id}/extend.
@@ -62,7 +62,7 @@ func (a *API) extend(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusCreated, viewRequest(r)}, nil
+	return answer{status: http.StatusCreated, body: viewRequest(r)}, nil
 }
 
 // idempotencyKey is the header of that name; empty where there is none. Who sends an empty one
@@ -98,7 +98,7 @@ func decision(
 		if err != nil {
 			return answer{}, err
 		}
-		return answer{http.StatusOK, viewRequest(r)}, nil
+		return answer{status: http.StatusOK, body: viewRequest(r)}, nil
 	}
 }
 
@@ -108,7 +108,7 @@ func (a *API) show(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusOK, viewStory(story)}, nil
+	return answer{status: http.StatusOK, body: viewStory(story)}, nil
 }
 
 // list is GET /requests.
@@ -121,7 +121,7 @@ func (a *API) list(ctx context.Context, c call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusOK, viewPage(page)}, nil
+	return answer{status: http.StatusOK, body: viewPage(page)}, nil
 }
 
 // flows is GET /flows.
@@ -130,5 +130,5 @@ func (a *API) flows(ctx context.Context, _ call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{http.StatusOK, viewFlows(flows)}, nil
+	return answer{status: http.StatusOK, body: viewFlows(flows)}, nil
 }

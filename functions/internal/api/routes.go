@@ -69,8 +69,14 @@ func route(event events.APIGatewayV2HTTPRequest) (found endpoint, id string, err
 			allowed = append(allowed, name)
 		}
 		slices.Sort(allowed)
-		return endpoint{}, "", refuse(methodNotAllowed, "The method %.20q is not possible at "+
-			"%.100q. Use %s.", method, path, strings.Join(allowed, " and "))
+		return endpoint{}, "", request.Refuse(&wrongMethod{allowed}, methodNotAllowed,
+			"The method %.20q is not possible at %.100q. Use %s.", method, path,
+			strings.Join(allowed, " and "))
 	}
 	return found, id, nil
 }
+
+// wrongMethod says which methods a path has instead.
+type wrongMethod struct{ allowed []string }
+
+func (w *wrongMethod) Error() string { return "allowed are " + strings.Join(w.allowed, ", ") }
