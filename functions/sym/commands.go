@@ -132,6 +132,12 @@ func lookCommands() []command {
 			run: (*program).show,
 		},
 		{
+			name: "whoami", about: "who the Runtime takes you for",
+			more: "It is the e-mail address that your AWS credentials stand for. If they stand for " +
+				"nobody, it says\nhow that can be changed.\n",
+			run: (*program).whoami,
+		},
+		{
 			name: "assign", argument: "USER", second: "EMAIL", local: true,
 			about: "print the SQL that gives a database user to a person's new address",
 			more: "If somebody's address has changed, their requests are refused: the database user " +

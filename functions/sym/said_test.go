@@ -73,3 +73,19 @@ func TestReviewOfWhatHasEnded(t *testing.T) {
 	require.Equal(t, exitOK, r.code, r.err)
 	assert.Regexp(t, "^Next: nothing\\. `sym show ID-0*1` tells its story\\.\n$", r.err)
 }
+
+// TestWhoami checks that a person learns who they are here, and a stranger how to become known.
+func TestWhoami(t *testing.T) {
+	w := newWorld(t)
+	r := w.sym("alice", "whoami")
+	require.Equal(t, exitOK, r.code, r.err)
+	assert.Regexp(t, `(?m)^You are +alice@example\.com$`, r.out)
+	assert.Regexp(t, `(?m)^Signed by +arn:aws:iam::111122223333:user/alice$`, r.out)
+	assert.Contains(t, r.out, w.URL)
+	assert.JSONEq(t, `{"email":"alice@example.com","caller":"arn:aws:iam::111122223333:user/alice"}`,
+		w.sym("alice", "whoami", "--json").out)
+	r = w.sym("nobody", "whoami")
+	assert.Equal(t, exitRefused, r.code)
+	assert.Contains(t, r.err, "arn:aws:iam::111122223333:user/nobody")
+	assert.Contains(t, r.err, "callers")
+}

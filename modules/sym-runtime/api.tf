@@ -7,6 +7,7 @@ locals {
     # Everything else: the function says what there is.
     "$default",
     "GET /flows",
+    "GET /me",
     "GET /requests",
     "GET /requests/{id}",
     "POST /requests",

@@ -132,3 +132,10 @@ func (a *API) flows(ctx context.Context, _ call) (answer, error) {
 	}
 	return answer{status: http.StatusOK, body: viewFlows(flows)}, nil
 }
+
+// me is GET /me.
+func (a *API) me(_ context.Context, c call) (answer, error) {
+	return answer{status: http.StatusOK, body: meView{
+		Email: c.person, Caller: callerOf(c.event).ARN,
+	}}, nil
+}

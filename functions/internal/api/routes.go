@@ -23,6 +23,7 @@ type endpoint struct {
 // docs/openapi.yaml describes the same ones.
 var routes = map[string]map[string]endpoint{
 	"/flows": {http.MethodGet: {handle: (*API).flows}},
+	"/me":    {http.MethodGet: {handle: (*API).me}},
 	"/requests": {
 		http.MethodGet:  {handle: (*API).list, query: listParameters},
 		http.MethodPost: {handle: (*API).submit},
@@ -58,7 +59,7 @@ func route(event events.APIGatewayV2HTTPRequest) (found endpoint, id string, err
 	methods, known := routes[pattern]
 	if !known || strings.HasPrefix(pattern, "/requests/") && id == "" {
 		return endpoint{}, "", refuse(routeNotFound, "There is nothing at %.100q. The API has "+
-			"/flows, /requests, /requests/{id} and /requests/{id}/approve, deny, revoke, extend "+
+			"/flows, /me, /requests, /requests/{id} and /requests/{id}/approve, deny, revoke, extend "+
 			"and review.", path)
 	}
 	method := event.RequestContext.HTTP.Method

@@ -68,6 +68,12 @@ type leftView struct {
 	TakenBack bool   `json:"taken_back"`
 }
 
+// meView is a person as the Runtime knows them, and the principal that they signed with.
+type meView struct {
+	Email  string `json:"email"`
+	Caller string `json:"caller"`
+}
+
 type recordView struct {
 	Sequence int           `json:"sequence"`
 	From     request.State `json:"from,omitempty"`

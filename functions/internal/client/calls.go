@@ -134,6 +134,16 @@ func (c *Client) Flows(ctx context.Context) (Flows, error) {
 	return f, err
 }
 
+// Me reads who the API takes the caller for.
+func (c *Client) Me(ctx context.Context) (Me, error) {
+	var me Me
+	err := c.call(ctx, message{method: http.MethodGet, path: "/me"}, &me)
+	if err == nil && me.Email == "" {
+		err = &Stranger{c.Endpoint.String(), "it does not say who you are"}
+	}
+	return me, err
+}
+
 func requestPath(id string) string { return "/requests/" + id }
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }

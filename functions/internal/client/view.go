@@ -135,6 +135,23 @@ type Page struct {
 	Next     string    `json:"next"`
 }
 
+// Me is who the API takes the caller for.
+type Me struct {
+	Email  string `json:"email"`
+	Caller string `json:"caller"` // the ARN that has signed
+
+	// Raw is what was sent.
+	Raw json.RawMessage `json:"-"`
+}
+
+// UnmarshalJSON keeps the JSON beside what is read from it.
+func (m *Me) UnmarshalJSON(data []byte) error {
+	type plain Me
+	err := json.Unmarshal(data, (*plain)(m))
+	m.Raw = append(json.RawMessage(nil), data...)
+	return err
+}
+
 // Flows is what can be asked for.
 type Flows struct {
 	Flows []Flow `json:"flows"`

@@ -285,6 +285,7 @@ run "every_route_is_signed" {
     condition = toset(keys(aws_apigatewayv2_route.this)) == toset([
       "$default",
       "GET /flows",
+      "GET /me",
       "GET /requests",
       "GET /requests/{id}",
       "POST /requests",

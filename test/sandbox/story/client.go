@@ -25,7 +25,10 @@ func buildClient(ctx context.Context, root, path string) error {
 func (s *story) run(ctx context.Context, name string, who sandbox.Person, arguments ...string) error {
 	s.say("%s: sym %s", name, strings.Join(arguments, " "))
 	c := exec.CommandContext(ctx, s.client, arguments...)
-	c.Env = append(os.Environ(), clientEnv(s.d, who)...)
+	c.Env = append(os.Environ(), "AWS_PROFILE=")
+	for name, value := range clientEnv(s.d, who) {
+		c.Env = append(c.Env, name+"="+value)
+	}
 	out, err := c.CombinedOutput()
 	var indented strings.Builder
 	for line := range strings.SplitSeq(strings.TrimRight(string(out), "\n"), "\n") {
@@ -39,13 +42,13 @@ func (s *story) run(ctx context.Context, name string, who sandbox.Person, argume
 }
 
 // clientEnv is what the client finds the sandbox by, and signs with.
-func clientEnv(d sandbox.Deployment, who sandbox.Person) []string {
-	return []string{
-		"SYM_API=" + d.APIEndpoint,
-		"AWS_REGION=" + front.Region,
-		"AWS_PROFILE=",
-		"AWS_ACCESS_KEY_ID=" + who.Keys.AccessKeyID,
-		"AWS_SECRET_ACCESS_KEY=" + who.Keys.SecretAccessKey,
-		"AWS_SESSION_TOKEN=" + who.Keys.SessionToken,
+func clientEnv(d sandbox.Deployment, who sandbox.Person) map[string]string {
+	return map[string]string{
+		"SYM_API":               d.APIEndpoint,
+		"AWS_REGION":            front.Region,
+		"AWS_DEFAULT_REGION":    front.Region,
+		"AWS_ACCESS_KEY_ID":     who.Keys.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY": who.Keys.SecretAccessKey,
+		"AWS_SESSION_TOKEN":     who.Keys.SessionToken,
 	}
 }

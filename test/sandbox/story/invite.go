@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sym-postgres-quickstart/test/sandbox"
@@ -36,6 +38,9 @@ func invite(ctx context.Context, n *narrator, box *sandbox.Sandbox, d sandbox.De
 			return err
 		}
 	}
+	if err := writeAdmin(box); err != nil {
+		return err
+	}
 	n.chapter("Your turn, for as long as this runs")
 	n.text(fmt.Sprintf(`In a browser, as if in Slack, and as whomever you choose:
 
@@ -60,10 +65,16 @@ database has no user for her.
   sym list
   sym help
 
-By the API, with curl:
+By the API, with curl, which signs a query only where it is percent-encoded:
 
-  curl -K %[2]s/bob.curl %[1]s/requests
+  curl -K %[2]s/bob.curl '%[1]s/requests?requester=alice%%40example.com'
   curl -K %[2]s/bob.curl -X POST %[1]s/requests/ID/approve
+
+To deploy Terraform of your own here, as the administrator of this AWS:
+
+  . %[2]s/admin.env
+  terraform -chdir=YOUR_FOLDER init
+  terraform -chdir=YOUR_FOLDER apply
 
 What the functions write is in %[2]s/logs.
 Ctrl-C stops everything.
@@ -74,19 +85,45 @@ Ctrl-C stops everything.
 
 // writeEnv writes what the client and what curl need to act as somebody.
 func writeEnv(box *sandbox.Sandbox, d sandbox.Deployment, name string, who sandbox.Person) error {
-	var env strings.Builder
-	for _, pair := range clientEnv(d, who) {
-		fmt.Fprintf(&env, "export %s\n", pair)
-	}
-	fmt.Fprintf(&env, "export PGPASSFILE=%s/pgpass\n", box.Dir)
-	fmt.Fprintf(&env, "export PATH=%s:$PATH\n", box.Dir)
+	vars := clientEnv(d, who)
+	vars["AWS_ENDPOINT_URL"] = box.URL() // for the AWS CLI, which shall call no other AWS
+	vars["PGPASSFILE"] = filepath.Join(box.Dir, "pgpass")
+	env := envFile(vars, box.Dir)
 	curl := fmt.Sprintf("silent\nshow-error\naws-sigv4 = \"aws:amz:%s:execute-api\"\nuser = \"%s:%s\"\n"+
 		"header = \"X-Amz-Security-Token: %s\"\nheader = \"Content-Type: application/json\"\nwrite-out = \"\\n\"\n",
 		front.Region, who.Keys.AccessKeyID, who.Keys.SecretAccessKey, who.Keys.SessionToken)
-	for file, content := range map[string]string{name + ".env": env.String(), name + ".curl": curl} {
+	for file, content := range map[string]string{name + ".env": env, name + ".curl": curl} {
 		if err := os.WriteFile(filepath.Join(box.Dir, file), []byte(content), 0o600); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// writeAdmin writes what Terraform and the AWS CLI need to use the sandbox as its administrator.
+func writeAdmin(box *sandbox.Sandbox) error {
+	env := envFile(box.Env(), filepath.Dir(box.Terraform))
+	return os.WriteFile(filepath.Join(box.Dir, "admin.env"), []byte(env), 0o600)
+}
+
+// envFile is a file for a shell to read. Of another AWS it leaves nothing behind: a profile that is
+// set, even to nothing, goes before keys in the environment for some programs.
+func envFile(vars map[string]string, path string) string {
+	var file strings.Builder
+	for _, name := range []string{
+		"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN",
+		"AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE",
+	} {
+		if _, set := vars[name]; !set {
+			fmt.Fprintf(&file, "unset %s\n", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		fmt.Fprintf(&file, "export %s=%s\n", name, quoted(vars[name]))
+	}
+	fmt.Fprintf(&file, "export PATH=%s:\"$PATH\"\n", quoted(path))
+	return file.String()
+}
+
+// quoted is a word for a shell.
+func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
