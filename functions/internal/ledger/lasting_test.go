@@ -80,12 +80,32 @@ func TestWhatHoldersCouldLeaveIsSaid(t *testing.T) {
 
 func TestTargetThatBecameDangerousIsReported(t *testing.T) {
 	everywhere(t, func(f *fixture) {
-		exec(f, f.root, "GRANT pg_signal_backend TO %s", f.name("readonly"))
-		swept, err := f.Sweep(f.Context())
-		require.IsType(f, SweepIncomplete{}, err, "somebody hears of it")
-		require.Len(f, swept.Drift, 1)
-		assert.Equal(f, event.DriftTarget, swept.Drift[0].Kind)
-		assert.Contains(f, swept.Drift[0].Message, "can end the sessions of the function")
+		for _, way := range []struct {
+			do, undo, says string
+			code           event.Code
+		}{
+			{"GRANT pg_signal_backend TO %s", "REVOKE pg_signal_backend FROM %s",
+				"can end the sessions of the function", event.DangerousRole},
+			{"ALTER ROLE %s LOGIN", "ALTER ROLE %s NOLOGIN", "can log in", event.LastingRole},
+		} {
+			exec(f, f.root, way.do, f.name("readonly"))
+			f.refused(way.code, f.request("run", "alice", "readonly"))
+			swept, err := f.Sweep(f.Context())
+			require.IsType(f, SweepIncomplete{}, err, "somebody hears of it")
+			require.ErrorContains(f, err, way.says)
+			require.Len(f, swept.Drift, 1)
+			assert.Equal(f, event.DriftTarget, swept.Drift[0].Kind)
+			assert.Contains(f, swept.Drift[0].Message, way.says)
+			exec(f, f.root, way.undo, f.name("readonly"))
+			_, err = f.Sweep(f.Context())
+			require.NoError(f, err)
+		}
+		// One that is allowed by name is nobody's concern.
+		exec(f, f.root, "ALTER ROLE %s LOGIN", f.name("readonly"))
+		require.NoError(f, f.script(f.owner, postgreslambda.Setup, map[string]string{
+			"broker": f.broker, "roles": f.of("readonly"), "allow": f.of("readonly")}))
+		_, err := f.Sweep(f.Context())
+		require.NoError(f, err)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -21,6 +22,7 @@ var exposures = []string{
 	"UPDATE sym.grants SET expires_at = 'infinity'", "UPDATE sym.grants SET revoked_at = now()",
 	"UPDATE sym.grants SET username = 'bob'", "DELETE FROM sym.grants", "DELETE FROM sym.locks",
 	"UPDATE sym.users SET email = 'mallory@example.com'", "DELETE FROM sym.users",
+	"SELECT 1 FROM sym.allowed", "DELETE FROM sym.allowed",
 	"INSERT INTO sym.grants (run, revoked_at) VALUES ('x', now())",
 	"INSERT INTO sym.users (username, email) VALUES ('x', 'mallory@example.com')",
 	"INSERT INTO sym.allowed VALUES ('x')", "TRUNCATE sym.grants", "COPY sym.grants TO STDOUT",
@@ -49,11 +51,11 @@ func TestRightsToEverythingAreNoRightsToTheLedger(t *testing.T) {
 		users := query[string](f, "SELECT string_agg(u::text, '' ORDER BY u) FROM sym.users u")
 		alice := f.login("alice")
 		for _, try := range exposures {
-			_, err := alice.PgConn().Exec(f.Context(), try).ReadAll()
+			results, err := alice.PgConn().Exec(f.Context(), try).ReadAll()
 			if err == nil {
-				// Row-level security shows nothing, and takes nothing.
-				require.NotContains(f, try, "INSERT")
-				require.NotContains(f, try, "sym.end")
+				// Row-level security shows no row, and changes none.
+				require.Regexp(f, "^(SELECT 1|UPDATE|DELETE|COPY) ", try)
+				require.Zero(f, results[0].CommandTag.RowsAffected(), try)
 			} else {
 				require.Regexp(f, "permission denied|must be owner|row-level security", err.Error(), try)
 			}
@@ -72,40 +74,56 @@ func TestRightsToEverythingAreNoRightsToTheLedger(t *testing.T) {
 
 func TestOpenLedgerIsReportedByTheSweep(t *testing.T) {
 	everywhere(t, func(f *fixture) {
-		alice := f.name("alice")
-		for what, ways := range map[string][2]string{
-			`"alice_` + f.suffix + `" has SELECT on sym.grants`: {
+		alice, broker := f.name("alice"), name(f.broker)
+		for _, way := range []struct {
+			what string
+			by   *pgx.Conn
+			// undo puts it right; where it is empty, setup.sql does.
+			do, undo string
+		}{
+			{`"alice_` + f.suffix + `" has SELECT on sym.grants`, f.owner,
 				"GRANT SELECT ON sym.grants TO " + alice, ""},
-			`has UPDATE on email of sym.users`: {
+			{"has UPDATE on email of sym.users", f.owner,
 				"GRANT UPDATE (email) ON sym.users TO " + alice, ""},
-			"Everybody has USAGE on the schema sym": {"GRANT USAGE ON SCHEMA sym TO PUBLIC", ""},
-			"has EXECUTE on the function sym.create_user": {
+			{"Everybody has USAGE on the schema sym", f.owner,
+				"GRANT USAGE ON SCHEMA sym TO PUBLIC", ""},
+			{"has EXECUTE on the function sym.create_user", f.owner,
 				"GRANT EXECUTE ON FUNCTION sym.create_user TO " + alice, ""},
-			"Row-level security is not forced on sym.users": {
+			{"Row-level security is not forced on sym.users", f.owner,
 				"ALTER TABLE sym.users NO FORCE ROW LEVEL SECURITY", ""},
-			"Row-level security is not forced on sym.grants": {
+			{"Row-level security is not forced on sym.grants", f.owner,
 				"ALTER TABLE sym.grants DISABLE ROW LEVEL SECURITY", ""},
-			`has the policy "mine"`: {"CREATE POLICY mine ON sym.grants USING (true)", ""},
-			`has the trigger "mine"`: {"CREATE TRIGGER mine BEFORE UPDATE ON sym.locks FOR EACH ROW " +
-				"EXECUTE FUNCTION suppress_redundant_updates_trigger()", "DROP TRIGGER mine ON sym.locks"},
-			`has the rule "mine"`: {"CREATE RULE mine AS ON DELETE TO sym.allowed DO INSTEAD NOTHING",
-				"DROP RULE mine ON sym.allowed"},
-			`is a member of "` + f.broker: {"GRANT " + name(f.broker) + " TO " + alice,
-				"REVOKE " + name(f.broker) + " FROM " + alice},
+			{`has the policy "mine"`, f.owner, "CREATE POLICY mine ON sym.grants USING (true)", ""},
+			{`has the policy "owner"`, f.owner, "ALTER POLICY owner ON sym.grants TO PUBLIC", ""},
+			{`has the trigger "mine"`, f.owner, "CREATE TRIGGER mine BEFORE UPDATE ON sym.locks " +
+				"FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+				"DROP TRIGGER mine ON sym.locks"},
+			{`has the rule "mine"`, f.owner, "CREATE RULE mine AS ON DELETE TO sym.allowed " +
+				"DO INSTEAD NOTHING", "DROP RULE mine ON sym.allowed"},
+			{`is a member of "` + f.broker, f.owner, "GRANT " + broker + " TO " + alice,
+				"REVOKE " + broker + " FROM " + alice},
+			{`sym.locks belongs to "alice_` + f.suffix, f.root,
+				"ALTER TABLE sym.locks OWNER TO " + alice,
+				"ALTER TABLE sym.locks OWNER TO " + name(f.ownerName)},
+			{`sym.end_sessions belongs to "alice_` + f.suffix, f.root,
+				"ALTER FUNCTION sym.end_sessions OWNER TO " + alice,
+				"ALTER FUNCTION sym.end_sessions OWNER TO " + name(f.ownerName)},
+			{"has more rights than it may have", f.root, "ALTER ROLE " + broker + " REPLICATION",
+				"ALTER ROLE " + broker + " NOREPLICATION"},
 		} {
-			exec(f, f.owner, "%s", ways[0])
+			exec(f, way.by, "%s", way.do)
 			swept, err := f.Sweep(f.Context())
-			require.IsType(f, SweepIncomplete{}, err, what)
-			require.ErrorContains(f, err, what)
-			require.NotEmpty(f, swept.Drift, what)
+			require.IsType(f, SweepIncomplete{}, err, way.what)
+			require.ErrorContains(f, err, way.what)
+			require.NotEmpty(f, swept.Drift, way.what)
 			require.Equal(f, event.DriftExposed, swept.Drift[0].Kind)
-			if ways[1] != "" {
-				exec(f, f.owner, "%s", ways[1])
+			if way.undo != "" {
+				exec(f, way.by, "%s", way.undo)
 			} else {
 				f.setup("readonly", "readwrite", "Read Only")
 			}
 			_, err = f.Sweep(f.Context())
-			require.NoError(f, err, "it is put right: %s", what)
+			require.NoError(f, err, "it is put right: %s", way.what)
 		}
 	})
 }
@@ -223,6 +241,9 @@ func TestOwnerAssignsUsersAndMayLook(t *testing.T) {
 		if !query[bool](f, "SELECT rolsuper FROM pg_roles WHERE rolname = $1", f.ownerName) {
 			_, err = f.owner.Exec(f.Context(), "UPDATE sym.grants SET expires_at = 'infinity'")
 			require.ErrorContains(f, err, "row-level security")
+			tag, err = f.owner.Exec(f.Context(), "DELETE FROM sym.grants WHERE revoked_at IS NULL")
+			require.NoError(f, err)
+			assert.Zero(f, tag.RowsAffected(), "what is active may not be deleted")
 		}
 		f.deescalate("longer")
 		_, err = f.owner.Exec(f.Context(), "SELECT sym.assign_user('nobody', 'x@example.com')")

@@ -70,9 +70,12 @@ func TestLockedLedgerKeepsNobodysRole(t *testing.T) {
 		f.escalate("swept", "alice", "readonly")
 		f.escalate("ended", "bob", "readonly")
 		f.expire("swept")
-		for _, table := range []string{"grants", "locks", "users"} {
+		tables := []string{"grants", "locks", "users"}
+		var others []*pgx.Conn
+		for _, table := range tables {
 			mallory := f.writer("mallory of " + table)
 			exec(f, mallory, "BEGIN; LOCK TABLE sym.%s IN ACCESS EXCLUSIVE MODE", table)
+			others = append(others, f.login("mallory of "+table))
 		}
 		f.within(15*time.Second, func(ctx context.Context) {
 			_, err := f.Deescalate(ctx, End{Run: "ended_" + f.suffix,
@@ -83,13 +86,19 @@ func TestLockedLedgerKeepsNobodysRole(t *testing.T) {
 
 			swept, err := f.Sweep(ctx)
 			require.IsType(f, SweepIncomplete{}, err, "somebody hears of it")
-			require.ErrorContains(f, err, "mallory of grants_"+f.suffix)
+			for _, table := range tables {
+				require.ErrorContains(f, err, "mallory of "+table+"_"+f.suffix)
+			}
 			assert.Empty(f, swept.Failed)
 		})
 		require.False(f, f.reads("alice"))
+		for _, other := range others {
+			require.Error(f, other.Ping(f.Context()), "all sessions of that user end")
+		}
 		_, err := f.Sweep(f.Context())
 		require.NoError(f, err)
 		assert.False(f, f.deescalate("swept").Changed)
+		f.escalate("next", "alice", "readonly")
 	})
 }
 
@@ -106,6 +115,7 @@ func TestPreparedTransactionThatLocksTheLedgerIsNamed(t *testing.T) {
 			require.ErrorContains(f, err, "ROLLBACK PREPARED '"+f.suffix+"'")
 			require.False(f, f.reads("alice"), "the workflow knows what the run is about")
 			_, err = f.Sweep(ctx)
+			require.ErrorContains(f, err, "The ledger was locked by the prepared transaction '"+f.suffix)
 			require.ErrorContains(f, err, "ROLLBACK PREPARED '"+f.suffix+"'")
 		})
 		exec(f, f.root, "ROLLBACK PREPARED '%s'", f.suffix)
@@ -228,6 +238,13 @@ func TestRolesThatHinderTheFunctionAreRefused(t *testing.T) {
 				exec(f, f.root, "REVOKE %s FROM %s", name(f.broker), name(role))
 			}
 		}
+		// One who owns the ledger, and has no other power.
+		exec(f, f.root, "ALTER ROLE %s NOSUPERUSER NOCREATEROLE; REVOKE pg_signal_backend FROM %[1]s",
+			name(f.ownerName))
+		exec(f, f.root, "ALTER DATABASE %s OWNER TO %s", name("db_"+f.suffix), name(f.server.Superuser))
+		request := f.request("run", "alice", "readonly")
+		request.Role = f.ownerName
+		f.refused(event.DangerousRole, request)
 	})
 }
 
