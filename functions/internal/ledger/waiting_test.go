@@ -256,6 +256,12 @@ func TestBrokerMayUseReservedConnections(t *testing.T) {
 		superuser := query[bool](f, "SELECT rolsuper FROM pg_roles WHERE rolname = $1", f.ownerName)
 		require.Equal(f, superuser, query[bool](f,
 			"SELECT pg_has_role($1, 'pg_use_reserved_connections', 'USAGE')", f.broker))
+		warnings := f.warned(map[string]string{"broker": f.broker, "roles": f.of("readonly")})
+		if superuser {
+			require.Contains(f, warnings, "reserved_connections is 0")
+		} else {
+			require.Contains(f, warnings, "who may not grant pg_use_reserved_connections")
+		}
 	})
 }
 
