@@ -343,6 +343,20 @@ func TestLedgerLockedAgainAndAgain(t *testing.T) {
 		})
 		stop()
 		locking.Wait()
+
+		// One who is always faster: each try ends their sessions, and finds others.
+		f.escalate("faster", "bob", "readonly")
+		f.expire("faster")
+		exec(f, f.root, `CREATE SEQUENCE tries; GRANT USAGE ON SEQUENCE tries TO %s;
+			CREATE OR REPLACE FUNCTION sym.clear_way() RETURNS TABLE (whose text, ended boolean)
+			LANGUAGE sql AS 'SELECT format(''the session %%s of mallory'', nextval(''public.tries'')), true'`,
+			name(f.broker))
+		exec(f, f.root, "BEGIN; LOCK TABLE sym.grants")
+		_, err := f.Sweep(f.Context())
+		require.ErrorContains(f, err, "the session 5 of mallory. That session was ended")
+		require.ErrorContains(f, err, fmt.Sprintf(`"%s" has "%s"`, f.of("bob"), f.of("readonly")))
+		require.Equal(f, 5, query[int](f, "SELECT last_value::int FROM tries"))
+		exec(f, f.root, "ROLLBACK")
 	})
 }
 
