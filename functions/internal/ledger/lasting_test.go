@@ -78,6 +78,19 @@ func TestRolesThatLastAreRefusedUnlessAllowed(t *testing.T) {
 	})
 }
 
+// TestHoldersCannotKeepSetupFromRunning has a holder make a table as the role.
+func TestHoldersCannotKeepSetupFromRunning(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		exec(f, f.owner, "CREATE SCHEMA app; GRANT CREATE, USAGE ON SCHEMA app TO %s", f.name("readonly"))
+		f.setup("readonly")
+		f.escalate("run", "alice", "readonly")
+		exec(f, f.login("alice"), "SET ROLE %s; CREATE TABLE app.mine ()", f.name("readonly"))
+		said := f.warned(map[string]string{"broker": f.broker, "roles": f.of("readonly")})
+		require.Contains(f, said, "owns objects by now")
+		f.escalate("other", "bob", "readonly")
+	})
+}
+
 func TestWhatHoldersCouldLeaveIsSaid(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		exec(f, f.root, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")

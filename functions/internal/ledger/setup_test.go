@@ -386,16 +386,3 @@ func TestBrokerIsNoOtherLogin(t *testing.T) {
 		f.login("bob")
 	})
 }
-
-// TestHoldersCannotKeepSetupFromRunning has a holder make a table as the role.
-func TestHoldersCannotKeepSetupFromRunning(t *testing.T) {
-	everywhere(t, func(f *fixture) {
-		exec(f, f.owner, "CREATE SCHEMA app; GRANT CREATE, USAGE ON SCHEMA app TO %s", f.name("readonly"))
-		f.setup("readonly")
-		f.escalate("run", "alice", "readonly")
-		exec(f, f.login("alice"), "SET ROLE %s; CREATE TABLE app.mine ()", f.name("readonly"))
-		require.Contains(f, f.warned(map[string]string{"broker": f.broker, "roles": f.of("readonly")}),
-			"owns objects by now")
-		f.escalate("other", "bob", "readonly")
-	})
-}
