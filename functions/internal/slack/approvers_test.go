@@ -136,6 +136,10 @@ func TestTheListIsForWhoAsks(t *testing.T) {
 			`Order %[1]d is odd\nApprove\nDeny`, i), answer)
 	}
 	assert.NotContains(t, answer, "Order 8")
+	response := w.Handler.Handle(t.Context(), w.event(commandsPath, commandForm(bobID, "list")))
+	for _, post := range w.api.to(channel)[:mostToDecide] {
+		assert.Contains(t, response.Body, "https://sym.slack.com/archives/"+channel+"/p"+post.TS)
+	}
 	assert.Contains(t, answer, "There are more.")
 	assert.NotContains(t, w.command(t, aliceID, "list"), "What waits for you")
 

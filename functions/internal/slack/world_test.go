@@ -512,6 +512,9 @@ func (f *fakeSlack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.onCall(method)
 	}
 	form, _ := url.ParseQuery(string(body))
+	if r.Method == http.MethodGet {
+		form = r.URL.Query()
+	}
 	var document map[string]any
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
 		_ = json.Unmarshal(body, &document)

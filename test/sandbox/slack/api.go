@@ -86,6 +86,9 @@ func readArgs(w http.ResponseWriter, r *http.Request) (args, string, error) {
 			all[name] = text
 		}
 	} else {
+		if r.Method == http.MethodGet { // which slack-go uses for what only reads
+			body = []byte(r.URL.RawQuery)
+		}
 		form, err := url.ParseQuery(string(body))
 		if err != nil {
 			return nil, "", err

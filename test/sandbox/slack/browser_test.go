@@ -24,7 +24,7 @@ type tab struct {
 
 // browse opens a page. What the tab looks like is kept in the folder SCREENSHOTS,
 // or nowhere.
-func browse(t *testing.T, address string) tab {
+func browse(t *testing.T, address string, more ...chromedp.ExecAllocatorOption) tab {
 	t.Helper()
 	browser := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -46,7 +46,7 @@ func browse(t *testing.T, address string) tab {
 	// Not the test's own context, which is over before the browser can be closed.
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, append(options, more...)...)
 	t.Cleanup(cancel)
 	ctx, _ = chromedp.NewContext(ctx)
 	t.Cleanup(func() { assert.NoError(t, chromedp.Cancel(ctx)) })

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -34,9 +35,17 @@ func (s *Server) routes() http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/{method}", s.api)
+	mux.HandleFunc("GET /api/chat.getPermalink", func(w http.ResponseWriter, r *http.Request) {
+		r.SetPathValue("method", "chat.getPermalink")
+		s.api(w, r)
+	})
 	mux.HandleFunc("POST /respond/{key}", s.respond)
 	mux.HandleFunc("GET /page/events", s.events)
 	mux.HandleFunc("POST /page/{act}", s.act)
+	// The address of a message, as chat.getPermalink gives it.
+	mux.HandleFunc("GET /archives/{channel}/{ts}", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/#"+url.Values{"in": {r.PathValue("channel")}}.Encode(), http.StatusFound)
+	})
 	mux.Handle("GET /", http.FileServerFS(page))
 	// Other pages in the same browser can neither call us, nor read us under a name
 	// of theirs that leads here.

@@ -149,6 +149,10 @@ const unescape = (text) =>
 
 function link(url, label) {
   if (!/^(https?:|mailto:)/i.test(url)) return document.createTextNode(label || url);
+  const ours = new RegExp("^" + location.origin.replace(/\W/g, "\\$&") + "/archives/(\\w+)").exec(url);
+  if (ours) { // a message here: whoever follows the link stays who they are
+    return el("a", { href: "#" + new URLSearchParams({ as: state.me, in: ours[1] }) }, label || url);
+  }
   return el("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, label || url);
 }
 
@@ -460,7 +464,8 @@ function drawMessage(m, c, as) {
     draw();
   };
   const when = Number(m.ts);
-  const node = el("li", {
+  const node = el("article", {
+    "aria-label": p.real,
     class: ["message", m.private && "private", as === "reply" && "reply", old && "changed"]
       .filter(Boolean).join(" "),
     "data-ts": m.ts,
@@ -492,13 +497,13 @@ function drawMessages() {
     if (reply && !m.broadcast) continue; // below its message
     const date = new Date(Number(m.ts) * 1000);
     const its = pretty(date, show(date, { weekday: "long", month: "long", day: "numeric" }));
-    if (its !== day) nodes.push(el("li", { class: "day" }, its[0].toUpperCase() + its.slice(1)));
+    if (its !== day) nodes.push(el("p", { class: "day" }, its[0].toUpperCase() + its.slice(1)));
     day = its;
     nodes.push(drawMessage(m, c, reply ? "again" : ""));
     for (const r of all) if (r.thread === m.ts) nodes.push(drawMessage(r, c, "reply"));
   }
   if (!nodes.length) {
-    nodes.push(el("li", { class: "empty" }, c.with ? "Sym writes to you here." : "Nothing has been said here yet."));
+    nodes.push(el("p", { class: "empty" }, c.with ? "Sym writes to you here." : "Nothing has been said here yet."));
   }
   // Only what is not in its place is put there, so that the focus stays where it is.
   nodes.forEach((node, i) => {
@@ -558,6 +563,7 @@ function drawSide() {
       "#sym-errors": "What needs a human", "#general": "Everybody" }[current.name] || "";
   $("line").placeholder = "Message " + name + ", or " + state.command + " req to ask for access";
   const unread = state.channels.reduce((n, c) => n + c.unread, 0);
+  $("menu").textContent = unread ? "Menu (" + unread + ")" : "Menu";
   document.title = (unread ? "(" + unread + ") " : "") + name + " – Slack stand-in";
 }
 
