@@ -89,7 +89,9 @@ const mostOpen = 10_000
 func (s *Store) listOpen(ctx context.Context, q request.Query, start values) (
 	request.Page, error,
 ) {
-	open, err := s.Open(ctx, mostOpen)
+	// DynamoDB leaves out what does not fit, so that it need not be sent and read.
+	open, _, err := s.byDeadline(ctx, "listing open requests", time.Time{}, mostOpen,
+		func(input *dynamodb.QueryInput) { filter(input, q) })
 	if err != nil {
 		return request.Page{}, err
 	}
@@ -170,7 +172,7 @@ func filter(input *dynamodb.QueryInput, q request.Query) {
 func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) (
 	[]request.Request, error,
 ) {
-	found, spoilt, err := s.byDeadline(ctx, "listing overdue requests", now, limit)
+	found, spoilt, err := s.byDeadline(ctx, "listing overdue requests", now, limit, nil)
 	return found, errors.Join(err, spoilt)
 }
 
@@ -178,15 +180,28 @@ func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) (
 // before the others. They may have changed since, as with [Store.Overdue]. What cannot be decoded
 // is left out: one spoilt item must not keep everybody from asking. Overdue says so.
 func (s *Store) Open(ctx context.Context, limit int) ([]request.Request, error) {
-	found, _, err := s.byDeadline(ctx, "listing open requests", time.Time{}, limit)
+	found, _, err := s.byDeadline(ctx, "listing open requests", time.Time{}, limit, nil)
 	return found, err
 }
 
-// byDeadline reads requests from the index by_deadline up to a time; zero is no limit. Spoilt says
-// what cannot be decoded.
-func (s *Store) byDeadline(ctx context.Context, doing string, until time.Time, limit int) (
-	found []request.Request, spoilt, err error,
-) {
+// Holds tells whether a person has a target, or is about to. It asks DynamoDB about this person
+// alone: everybody who asks for something needs the answer, and all open requests are much to read
+// where many ask at once.
+func (s *Store) Holds(ctx context.Context, person, flow, target string) (bool, error) {
+	found, _, err := s.byDeadline(ctx, "looking for access that somebody has", time.Time{}, mostOpen,
+		func(input *dynamodb.QueryInput) {
+			filter(input, request.Query{Requester: person, Flow: flow, Target: target})
+		})
+	return slices.ContainsFunc(found, func(r request.Request) bool {
+		return r.State == request.Approved || r.State == request.Active
+	}), err
+}
+
+// byDeadline reads requests from the index by_deadline up to a time; zero is no limit. Narrow, if
+// given, narrows the query. Spoilt says what cannot be decoded.
+func (s *Store) byDeadline(
+	ctx context.Context, doing string, until time.Time, limit int, narrow func(*dynamodb.QueryInput),
+) (found []request.Request, spoilt, err error) {
 	input := &dynamodb.QueryInput{
 		TableName:                &s.table,
 		IndexName:                aws.String(indexByDeadline),
@@ -203,6 +218,9 @@ func (s *Store) byDeadline(ctx context.Context, doing string, until time.Time, l
 		input.ExpressionAttributeValues[":until"] =
 			&types.AttributeValueMemberS{Value: text(until)}
 	}
+	if narrow != nil {
+		narrow(input)
+	}
 	for read := 0; ; {
 		answer, err := s.client.Query(ctx, input)
 		if err != nil {
@@ -217,7 +235,7 @@ func (s *Store) byDeadline(ctx context.Context, doing string, until time.Time, l
 			found = append(found, r)
 		}
 		// A page ends at 1 MB even where the limit is not reached.
-		read += len(answer.Items)
+		read += int(answer.ScannedCount)
 		left := limit - read
 		if len(answer.LastEvaluatedKey) == 0 || left <= 0 {
 			return found, spoilt, nil

@@ -329,7 +329,7 @@ func TestProlonging(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, request.Approved, other.State, "another target is another matter")
 	d.store.Fail = func(operation string) error {
-		if operation == "overdue" {
+		if operation == "holds" {
 			return errors.New("no index")
 		}
 		return nil

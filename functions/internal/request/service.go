@@ -31,6 +31,10 @@ type Store interface {
 	// List reads requests, newest first.
 	List(context.Context, Query) (Page, error)
 
+	// Holds tells whether a person has a target, or is about to: by a request that is approved or
+	// active. A change of a moment ago may not show yet.
+	Holds(ctx context.Context, person, flow, target string) (bool, error)
+
 	// Open reads open requests, and those whose review is due, by their deadline. They may have
 	// changed a moment ago.
 	Open(ctx context.Context, limit int) ([]Request, error)

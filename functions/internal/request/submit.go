@@ -3,7 +3,6 @@ package request
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -184,7 +183,8 @@ func (s *Service) assess(ctx context.Context, person, id string, sub Submission)
 	if err != nil {
 		return Request{}, verdict{}, err
 	}
-	prolongs, err := s.holds(ctx, person, flow.Name, target.Name)
+	// Whoever asks for what they have wants it for longer, by whatever name they ask.
+	prolongs, err := s.Store.Holds(ctx, person, flow.Name, target.Name)
 	if err != nil {
 		return Request{}, verdict{}, err
 	}
@@ -231,22 +231,6 @@ func (s *Service) assess(ctx context.Context, person, id string, sub Submission)
 		err = s.preview(ctx, &r)
 	}
 	return r, v, err
-}
-
-// mostOpen is how many open requests are looked at.
-const mostOpen = 1000
-
-// holds tells whether a person has a target already, or is about to. Whoever asks for it then
-// wants it for longer, by whatever name they ask.
-func (s *Service) holds(ctx context.Context, person, flow, target string) (bool, error) {
-	open, err := s.Store.Open(ctx, mostOpen)
-	if err != nil {
-		return false, err
-	}
-	return slices.ContainsFunc(open, func(r Request) bool {
-		return r.Requester == person && r.Flow == flow && r.Target.Name == target &&
-			(r.State == Approved || r.State == Active)
-	}), nil
 }
 
 // find reads the flow and the target that a submission names.

@@ -177,6 +177,22 @@ func (m *Memory) token(id string, set func(*request.Request)) (request.Request, 
 	return r, nil
 }
 
+// Holds tells whether a person has a target, or is about to.
+func (m *Memory) Holds(_ context.Context, person, flow, target string) (bool, error) {
+	if err := m.fail("holds"); err != nil {
+		return false, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.requests {
+		if r.Requester == person && r.Flow == flow && r.Target.Name == target &&
+			(r.State == request.Approved || r.State == request.Active) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // Open lists open requests, the one that is due first before the others.
 func (m *Memory) Open(ctx context.Context, limit int) ([]request.Request, error) {
 	return m.Overdue(ctx, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), limit)

@@ -120,6 +120,33 @@ func TestStore(t *testing.T, store Store) {
 		}
 	})
 
+	t.Run("knows who has a target, or is about to", func(t *testing.T) {
+		first, other := New(at), New(at)
+		person := first.Request.ID + "@example.com"
+		first.Request.Requester = person
+		require.NoError(t, store.Create(ctx, first))
+		require.NoError(t, store.Create(ctx, other))
+		holds := func(person, flow, target string) bool {
+			t.Helper()
+			found, err := store.Holds(ctx, person, flow, target)
+			require.NoError(t, err)
+			return found
+		}
+		assert.False(t, holds(person, "postgres", "postgres-readonly"), "it waits for approval")
+		change := first.Request.Change(request.Approved, act(request.ActionApprove, "bob@example.com"))
+		for _, state := range []request.State{request.Active, request.Revoking} {
+			require.NoError(t, store.Apply(ctx, change))
+			assert.True(t, holds(person, "postgres", "postgres-readonly"))
+			assert.False(t, holds(person, "other", "postgres-readonly"))
+			assert.False(t, holds(person, "postgres", "postgres-readwrite"))
+			assert.False(t, holds("nobody@example.com", "postgres", "postgres-readonly"))
+			change = change.Request.Change(state, act(request.ActionGrant, "workflow"))
+			change.Request.ExpiresAt = at.Add(time.Hour)
+		}
+		require.NoError(t, store.Apply(ctx, change))
+		assert.False(t, holds(person, "postgres", "postgres-readonly"), "it is being taken away")
+	})
+
 	t.Run("keeps where direct messages are", func(t *testing.T) {
 		id := New(at).Request.ID
 		got, err := store.SlackCopies(ctx, id)
