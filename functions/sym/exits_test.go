@@ -316,14 +316,14 @@ func TestNoCredentials(t *testing.T) {
 	assert.Empty(t, w.calls)
 }
 
-// TestFull says that what there is to say could not be written.
+// TestFull says that output cannot be written.
 func TestFull(t *testing.T) {
 	w := newWorld(t)
 	w.signIn("alice")
 	var errs strings.Builder
 	p := w.program(full{}, &errs)
 	assert.Equal(t, exitFailure, p.run(t.Context(), []string{"flows"}))
-	assert.Contains(t, errs.String(), "could not be written: no space left")
+	assert.Contains(t, errs.String(), "cannot write output: no space left")
 }
 
 type full struct{}

@@ -16,7 +16,7 @@ const exits = `Exit codes
     3  refused: you may not do this, a rule denies it, or the database would not grant it
     4  there is no such request
     5  it comes too late: the request is decided, or has ended
-    6  waited in vain: the request has ended, and there is no access (denied, expired, failed, over)
+    6  the request ended without access (denied, expired, failed, over)
     7  the time to wait is up
   130  stopped with Ctrl-C
 `

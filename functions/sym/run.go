@@ -42,7 +42,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	p.out = out
 	err := p.dispatch(ctx, args)
 	if err == nil && out.err != nil {
-		err = fmt.Errorf("what there is to say could not be written: %w", out.err)
+		err = fmt.Errorf("cannot write output: %w", out.err)
 	}
 	if err == nil {
 		return exitOK

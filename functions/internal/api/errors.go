@@ -94,7 +94,7 @@ func (a *API) failure(
 	if !errors.As(err, &refusal) {
 		refusal = &request.Error{Code: internalError, Message: fmt.Sprintf("Something failed "+
 			"inside the Runtime. Look at whether your call took effect and try again; if it fails "+
-			"again, tell whoever maintains it that it was the call %s.",
+			"again, give the maintainer this call ID: %s.",
 			event.RequestContext.RequestID)}
 		a.Log.ErrorContext(ctx, "call failed", "call", event.RequestContext.RequestID,
 			"method", event.RequestContext.HTTP.Method, "path", event.RawPath, "error", err)

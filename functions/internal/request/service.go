@@ -75,7 +75,7 @@ type Page struct {
 }
 
 // ErrInvalidNext says that [Query.Next] did not come from a page.
-var ErrInvalidNext = errors.New("this is not where a page ended")
+var ErrInvalidNext = errors.New("invalid page token")
 
 // Flows reads the flows' configuration.
 type Flows interface {

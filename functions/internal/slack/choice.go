@@ -159,7 +159,8 @@ func (c choice) modal() slackapi.ModalViewRequest {
 			"")))
 	if most, ok := c.breakGlass(); ok {
 		option := slackapi.NewOptionBlockObject("yes", plain("Break the glass", mostOption), plain(
-			"At once, for "+request.Lasting(most)+" at most. It is loud, and reviewed.", mostOption))
+			"At once, at most "+request.Lasting(most)+". All are notified; an approver reviews it.",
+			mostOption))
 		blocks = append(blocks, input(breakGlassBlock+":"+of, "Emergency",
 			slackapi.NewCheckboxGroupsBlockElement(valueAction, option)).WithOptional(true))
 	}

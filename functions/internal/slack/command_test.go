@@ -119,7 +119,7 @@ func TestFailuresStayInside(t *testing.T) {
 	w := newWorld(t)
 	w.Handler.Store = broken{w.store}
 	answer := w.command(t, aliceID, "list")
-	assert.Contains(t, answer, "it was the call call-1.")
+	assert.Contains(t, answer, "give the maintainer this call ID: call-1.")
 	assert.NotContains(t, answer, "table")
 	assert.Contains(t, w.log.String(), "ResourceNotFound")
 }

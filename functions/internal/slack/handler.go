@@ -260,5 +260,5 @@ func (d desk) sentence(ctx context.Context, callID, doing string, err error) str
 	}
 	d.Log.ErrorContext(ctx, "failed in Slack", "call", callID, "doing", doing, "error", err)
 	return fmt.Sprintf("Something failed inside the Runtime. Look at whether it took effect and "+
-		"try again; if it fails again, tell whoever maintains it that it was the call %s.", callID)
+		"try again; if it fails again, give the maintainer this call ID: %s.", callID)
 }

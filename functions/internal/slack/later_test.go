@@ -308,7 +308,7 @@ func TestAFailureInside(t *testing.T) {
 	w.store.Fail = func(string) error { return errors.New("AccessDenied: the ARN of a table") }
 	w.work(t)
 	require.Len(t, w.api.whispered(t, aliceID), 1)
-	assert.Contains(t, w.api.whispered(t, aliceID)[0], "it was the call call-1.")
+	assert.Contains(t, w.api.whispered(t, aliceID)[0], "give the maintainer this call ID: call-1.")
 	require.Len(t, w.troubles, 1)
 	assert.Equal(t, request.Trouble{
 		What: "What somebody did in Slack (revoke) failed inside the Runtime.", Whom: alice,

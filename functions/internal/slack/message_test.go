@@ -209,7 +209,7 @@ func TestBrokenGlassIsLoudAndReviewed(t *testing.T) {
 	require.Empty(t, w.command(t, aliceID, "req"))
 	_, boxes := offered(w.api.modal(t), breakGlassBlock)
 	require.NotNil(t, boxes)
-	assert.Contains(t, fmt.Sprint(boxes["options"]), "At once, for 30 minutes at most.")
+	assert.Contains(t, fmt.Sprint(boxes["options"]), "At once, at most 30 minutes.")
 	assert.Nil(t, w.fill(t, aliceID, map[string]any{
 		reasonBlock: "Everything burns", breakGlassBlock: true,
 	}))
