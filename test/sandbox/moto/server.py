@@ -34,6 +34,45 @@ def call_action_alone(self: DynamoHandler):
 
 DynamoHandler.call_action = call_action_alone
 
+# For each operation of a transaction moto copies the whole table, to put it back
+# should the transaction be cancelled. Where many ask at once that is most of
+# what the sandbox does, and more with every request. Only the items that a
+# transaction names have to be put back; no other call comes in between.
+import moto.dynamodb.models as tables  # noqa: E402
+
+transact_write_items = tables.DynamoDBBackend.transact_write_items
+
+
+def deepcopy_no_table(thing, memo=None):
+    return thing if isinstance(thing, tables.Table) else copy.deepcopy(thing, memo)
+
+
+def transact_and_put_back(self, transact_items):
+    before = []
+    for operation in transact_items:
+        named = next(iter(operation.values()))
+        table = self.tables.get(named.get("TableName"))
+        attributes = named.get("Key") or named.get("Item")
+        if table is None or not attributes:
+            continue  # moto refuses it
+        keys = self.get_keys_value(table, attributes)
+        before.append((table, keys, copy.deepcopy(table.get_item(*keys))))
+    try:
+        return transact_write_items(self, transact_items)
+    except Exception:
+        for table, (hash_key, range_key), item in before:
+            if item is None:
+                table.delete_item(hash_key, range_key)
+            elif range_key is None:
+                table.items[hash_key] = item
+            else:
+                table.items[hash_key][range_key] = item
+        raise
+
+
+tables.copy = types.SimpleNamespace(deepcopy=deepcopy_no_table, copy=copy.copy)
+tables.DynamoDBBackend.transact_write_items = transact_and_put_back
+
 # moto goes by a bucket's policy and passes over its conditions, so that "deny
 # what comes without TLS" denies everything. It keeps the policy and leaves the
 # decision to the front, as it does for every other service.
