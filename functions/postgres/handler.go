@@ -4,25 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
-	"github.com/aws/aws-lambda-go/lambda"
-
 	"sym-postgres-quickstart/functions/internal/database"
-	"sym-postgres-quickstart/functions/internal/email"
 	"sym-postgres-quickstart/functions/internal/event"
 	"sym-postgres-quickstart/functions/internal/ledger"
+	"sym-postgres-quickstart/functions/internal/leftout"
 )
 
-// defaultMaxDuration is the longest that access is given where PG_MAX_DURATION is not set.
-const defaultMaxDuration = 24 * time.Hour
-
-// ConfigurationInvalid is the error of every invocation where the environment is wrong.
+// ConfigurationInvalid is the error of what the environment does not allow: every invocation where
+// there is no way to the database, and a grant where it is not sure what may be granted to whom.
 type ConfigurationInvalid struct{ Message string }
 
 func (e ConfigurationInvalid) Error() string { return e.Message }
@@ -39,108 +32,19 @@ type handler struct {
 	roles []string
 	users event.Users
 	max   time.Duration
-	log   *slog.Logger
+	// problems are what was left out of the configuration, and grants is why nothing is granted;
+	// nil where something is. Neither keeps access from ending.
+	problems []string
+	grants   error
+	log      *slog.Logger
 }
-
-// newHandler reads the configuration. Where it is wrong, every invocation says how, which
-// tells more than a process that exits.
-func newHandler(getenv func(string) string, log *slog.Logger) lambda.Handler {
-	h, err := configure(getenv, log)
-	if err != nil {
-		return broken{ConfigurationInvalid{err.Error()}}
-	}
-	return h
-}
-
-func configure(getenv func(string) string, log *slog.Logger) (*handler, error) {
-	h := &handler{max: defaultMaxDuration, log: log}
-	for role := range strings.SplitSeq(getenv("PG_ROLES"), ",") {
-		if role = strings.TrimSpace(role); role != "" {
-			h.roles = append(h.roles, role)
-		}
-	}
-	if text := getenv("PG_MAX_DURATION"); text != "" {
-		seconds, err := strconv.ParseInt(text, 10, 32)
-		if err != nil || seconds <= 0 {
-			return nil, fmt.Errorf(
-				"PG_MAX_DURATION is %q, but it has to be a number of seconds above zero", text)
-		}
-		h.max = time.Duration(seconds) * time.Second
-	}
-	h.users.From = getenv("PG_USERNAME_FROM")
-	switch h.users.From {
-	case "", event.FromLocalPart, event.FromEmail:
-	default:
-		return nil, fmt.Errorf("PG_USERNAME_FROM is %q, but it has to be %s or %s",
-			h.users.From, event.FromLocalPart, event.FromEmail)
-	}
-	if text := getenv("PG_USERNAMES"); text != "" {
-		var table map[string]string
-		if err := json.Unmarshal([]byte(text), &table); err != nil {
-			return nil, errors.New("PG_USERNAMES is not a JSON object of e-mail addresses " +
-				"and database users")
-		}
-		h.users.Table = make(map[string]string, len(table))
-		for address, user := range table {
-			h.users.Table[email.Fold(strings.TrimSpace(address))] = user
-		}
-	}
-	options, err := ledgerOptions(getenv)
-	if err != nil {
-		return nil, err
-	}
-	config, err := database.FromEnvironment(getenv)
-	if err != nil {
-		return nil, err
-	}
-	connector, err := database.NewConnector(config)
-	if err != nil {
-		return nil, err
-	}
-	if options.Readers, err = readersOf(getenv, config, log); err != nil {
-		return nil, err
-	}
-	h.ledger = ledger.New(database.NewSession(connector.Connect), log, options)
-	return h, nil
-}
-
-// ledgerOptions reads PG_END_SESSIONS (on or off, on where it is not set), PG_UNKNOWN_USERS
-// (existing or create, existing where it is not set) and PG_ON_END (report or revoke, report
-// where it is not set).
-func ledgerOptions(getenv func(string) string) (options ledger.Options, err error) {
-	switch value := getenv("PG_END_SESSIONS"); value {
-	case "", "on":
-	case "off":
-		options.KeepSessions = true
-	default:
-		return options, fmt.Errorf("PG_END_SESSIONS is %q, but it has to be on or off", value)
-	}
-	switch value := ledger.OnEnd(getenv("PG_ON_END")); value {
-	case "", ledger.Report, ledger.TakeBack:
-		options.OnEnd = value
-	default:
-		return options, fmt.Errorf("PG_ON_END is %q, but it has to be %s or %s",
-			value, ledger.Report, ledger.TakeBack)
-	}
-	switch value := getenv("PG_UNKNOWN_USERS"); value {
-	case "", "existing":
-	case "create":
-		options.MakeUsers = true
-	default:
-		return options, fmt.Errorf(
-			"PG_UNKNOWN_USERS is %q, but it has to be existing or create", value)
-	}
-	return options, nil
-}
-
-// broken answers every event with the same error.
-type broken struct{ err error }
-
-func (b broken) Invoke(context.Context, []byte) ([]byte, error) { return nil, b.err }
 
 // Invoke answers one event. What no repetition can change comes back as an answer with
 // errors; what may succeed later is an error of a type whose name is stable.
 func (h *handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	if answer, err, checked := check(ctx, payload); checked {
+		return answer, err
+	}
 	ctx, cancel := withMargin(ctx)
 	defer cancel()
 	body, err := h.answer(ctx, payload)
@@ -166,6 +70,7 @@ func (h *handler) answer(ctx context.Context, payload []byte) (any, error) {
 	}
 	switch {
 	case e.Type == event.TypeSweep:
+		leftout.Log(ctx, h.log, h.problems)
 		return h.ledger.Sweep(ctx)
 	case e.Type == event.TypeStatus:
 		return h.ledger.Status(ctx)
@@ -175,6 +80,9 @@ func (h *handler) answer(ctx context.Context, payload []byte) (any, error) {
 		return h.ledger.Retire(ctx)
 	case e.Event.Type == event.Deescalate:
 		return h.ledger.Deescalate(ctx, h.end(e))
+	}
+	if h.grants != nil {
+		return nil, h.grants
 	}
 	request, err := h.request(e)
 	if err != nil {
@@ -257,6 +165,9 @@ func bare(err error) error {
 		return named
 	}
 	if named, ok := errors.AsType[database.DatabaseRefused](err); ok {
+		return named
+	}
+	if named, ok := errors.AsType[ConfigurationInvalid](err); ok {
 		return named
 	}
 	if named, ok := errors.AsType[ledger.SweepIncomplete](err); ok {

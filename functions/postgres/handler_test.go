@@ -306,17 +306,6 @@ func TestFunctionErrorsHaveStableTypes(t *testing.T) {
 	}
 }
 
-func TestConfiguration(t *testing.T) {
-	for name, value := range map[string]string{
-		"PG_MAX_DURATION": "-1", "PG_USERNAME_FROM": "name", "PG_USERNAMES": "[]",
-		"PG_PORT": "x", "PG_SSLMODE": "allow", "PG_END_SESSIONS": "no",
-		"PG_UNKNOWN_USERS": "make",
-	} {
-		_, err := configure(environment(map[string]string{name: value}), quiet())
-		require.ErrorContains(t, err, name)
-	}
-}
-
 func TestLocalAnswersAsLambdaWould(t *testing.T) {
 	var out bytes.Buffer
 	run := func(h lambda.Handler, in io.Reader) int {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -23,8 +24,8 @@ import (
 	"sym-postgres-quickstart/functions/internal/delivery"
 	"sym-postgres-quickstart/functions/internal/dynamodb"
 	"sym-postgres-quickstart/functions/internal/flows"
-	"sym-postgres-quickstart/functions/internal/identity"
 	"sym-postgres-quickstart/functions/internal/later"
+	"sym-postgres-quickstart/functions/internal/leftout"
 	"sym-postgres-quickstart/functions/internal/request"
 	"sym-postgres-quickstart/functions/internal/secrets"
 	"sym-postgres-quickstart/functions/internal/slack"
@@ -44,18 +45,18 @@ func build(ctx context.Context, getenv func(string) string) (*runtime, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
 	}
-	callers, err := identity.New(s.account, s.callers, iam.NewFromConfig(cfg))
-	if err != nil {
-		return nil, fmt.Errorf("SYM_CALLERS: %w", err)
-	}
+	people := readTables(s.account, iam.NewFromConfig(cfg), getenv)
+	leftout.Log(ctx, log, people.problems)
+	s.slack.Users = people.slackUsers
 	again := later.New(lambda.NewFromConfig(cfg), lambdacontext.FunctionName)
 	reporter := trouble.New(sns.NewFromConfig(cfg), s.errorTopicARN, log)
 	table := dynamodb.New(awsdynamodb.NewFromConfig(cfg), s.table, s.sinks()...)
 	store := delivery.NewStore(table, again, log)
 	workflows := stepfunctions.New(sfn.NewFromConfig(cfg))
+	configured := flows.New(ssm.NewFromConfig(cfg), s.flowsPath, log)
 	service := &request.Service{
 		Store:     store,
-		Flows:     flows.New(ssm.NewFromConfig(cfg), s.flowsPath, log),
+		Flows:     configured,
 		Workflows: workflows,
 		Now:       time.Now,
 		NewID:     uuid.NewString,
@@ -77,18 +78,25 @@ func build(ctx context.Context, getenv func(string) string) (*runtime, error) {
 			audit.NewBucket(s3.NewFromConfig(cfg), s.auditBucket))
 	}
 	r := &runtime{
-		api: &api.API{Service: service, Callers: callers, Log: log},
+		api: &api.API{Service: service, Callers: people.callers, Log: log},
 		steps: &workflow.Steps{
 			OrgSlug:   s.orgSlug,
-			Flows:     service.Flows,
+			Flows:     configured,
 			Store:     store,
 			Workflows: workflows,
 			Chain: connector.New(cfg, s.connectorARN, s.externalID,
 				"function/"+lambdacontext.FunctionName, log),
 			Courier: courier,
-			Tell:    reporter.Tell,
-			Now:     time.Now,
-			Log:     log,
+			Problems: func(ctx context.Context) []string {
+				left, err := configured.Problems(ctx)
+				if err != nil { // whoever asks for access meets it as well
+					log.ErrorContext(ctx, "the flows could not be looked through", "error", err.Error())
+				}
+				return slices.Concat(people.problems, left)
+			},
+			Tell: reporter.Tell,
+			Now:  time.Now,
+			Log:  log,
 		},
 	}
 	service.Previewer = r.steps

@@ -63,10 +63,11 @@ func (r *runtime) invoke(ctx context.Context, payload json.RawMessage) (any, err
 		return nil, unknownInvocation()
 	}
 	isCheck := kind.RequestContext.HTTP == nil && kind.Step != nil &&
-		*kind.Step == workflow.CheckRules
+		(*kind.Step == workflow.CheckRules || *kind.Step == checkSettings)
 	if onlyChecks(ctx) && !isCheck {
 		return nil, &workflow.UnknownInvocation{Message: "By the alias " + checkAlias +
-			" the function takes the step " + workflow.CheckRules + " and nothing else."}
+			" the function takes the steps " + workflow.CheckRules + " and " + checkSettings +
+			" and nothing else."}
 	}
 	switch {
 	case kind.RequestContext.HTTP != nil:
@@ -78,6 +79,8 @@ func (r *runtime) invoke(ctx context.Context, payload json.RawMessage) (any, err
 			return r.slack.Handle(ctx, event), nil
 		}
 		return r.api.Handle(ctx, event), nil
+	case kind.Step != nil && *kind.Step == checkSettings:
+		return checkTables(payload)
 	case kind.Step != nil:
 		var input workflow.Input
 		if err := json.Unmarshal(payload, &input); err != nil {
@@ -99,7 +102,8 @@ func (r *runtime) invoke(ctx context.Context, payload json.RawMessage) (any, err
 	return nil, unknownInvocation()
 }
 
-// checkAlias is the alias by which Terraform asks whether rules compile. Whoever plans may invoke
+// checkAlias is the alias by which Terraform asks whether rules compile and what the function would
+// leave out of its settings. Whoever plans may invoke
 // the function by it, and must not become somebody who calls the API or runs a workflow.
 const checkAlias = "check"
 

@@ -156,11 +156,39 @@ func TestSettings(t *testing.T) {
 	s, err := readSettings(getenv("SYM_CALLERS"))
 	require.NoError(t, err)
 	assert.Equal(t, "111122223333", s.account)
+}
 
-	environment["SYM_SLACK_USERS"] = `{"bob":"bob@example.com"}`
-	defer delete(environment, "SYM_SLACK_USERS")
-	_, err = readSettings(getenv(""))
-	assert.ErrorContains(t, err, "SYM_SLACK_USERS")
+// TestBadEntries checks that no entry of a table stops the function, that people are told of what
+// was left out, and that a plan hears the same before.
+func TestBadEntries(t *testing.T) {
+	t.Setenv("AWS_REGION", "us-east-1")
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1") // nobody's
+	wrong := map[string]string{
+		"SYM_CALLERS":            `{"arn:aws:iam::111122223333:group/x": "x@example.com", "y": 1}`,
+		"SYM_SLACK_USERS":        `{"bob": "bob@example.com"}`,
+		"SYM_SLACK_WORKSPACE_ID": "T0123456789",
+	}
+	r, err := build(t.Context(), func(name string) string {
+		if value, ok := wrong[name]; ok {
+			return value
+		}
+		return environment[name]
+	})
+	require.NoError(t, err)
+	assert.NotNil(t, r.steps.Chat)
+	problems := r.steps.Problems(t.Context())
+	require.Len(t, problems, 3)
+	assert.Contains(t, problems[0], "SYM_CALLERS: the table of callers lists \"arn:aws:iam::111122223333:group/x\"")
+	assert.Contains(t, problems[2], "SYM_SLACK_USERS: \"bob\" is no user id")
+
+	payload, err := json.Marshal(map[string]any{"step": "check_settings", "settings": wrong})
+	require.NoError(t, err)
+	answer, err := r.invoke(lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{
+		InvokedFunctionArn: "arn:aws:lambda:us-east-1:111122223333:function:sym-main-runtime:check",
+	}), payload)
+	require.NoError(t, err)
+	assert.Equal(t, settingsProblems{problems}, answer)
 }
 
 // TestErrorTopic checks that the function accepts records from SNS and from no other source.

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"sym-postgres-quickstart/functions/internal/audit"
+	"sym-postgres-quickstart/functions/internal/identity"
+	"sym-postgres-quickstart/functions/internal/leftout"
 	"sym-postgres-quickstart/functions/internal/slack"
 	"sym-postgres-quickstart/functions/internal/trouble"
 )
@@ -18,7 +22,6 @@ type settings struct {
 	connectorARN string
 	externalID   string
 	flowsPath    string
-	callers      string
 	account      string // the Runtime's own, which is the Runtime Connector's
 
 	auditLogGroup string
@@ -58,7 +61,6 @@ func readSettings(getenv func(string) string) (settings, error) {
 		connectorARN:  need("SYM_RUNTIME_CONNECTOR_ARN"),
 		externalID:    need("SYM_EXTERNAL_ID"),
 		flowsPath:     need("SYM_FLOWS_PATH"),
-		callers:       getenv("SYM_CALLERS"),
 		auditLogGroup: need("SYM_AUDIT_LOG_GROUP"),
 		auditBucket:   getenv("SYM_AUDIT_BUCKET"),
 		errorTopicARN: need("SYM_ERROR_TOPIC_ARN"),
@@ -79,8 +81,39 @@ func readSettings(getenv func(string) string) (settings, error) {
 			s.connectorARN)
 	}
 	s.account = connector.AccountID
-	if s.slack.Users, err = slack.ParseUsers(getenv("SYM_SLACK_USERS")); err != nil {
-		return settings{}, fmt.Errorf("SYM_SLACK_USERS: %w", err)
-	}
 	return s, nil
+}
+
+// tables are the settings that list people, without what of them cannot be used.
+type tables struct {
+	callers    *identity.Callers
+	slackUsers map[string]string
+	problems   []string
+}
+
+func readTables(account string, roles identity.Roles, getenv func(string) string) tables {
+	callers, wrongCallers := identity.New(account, getenv("SYM_CALLERS"), roles)
+	users, wrongUsers := slack.ParseUsers(getenv("SYM_SLACK_USERS"))
+	return tables{callers, users, slices.Concat(
+		leftout.Of("SYM_CALLERS", wrongCallers), leftout.Of("SYM_SLACK_USERS", wrongUsers))}
+}
+
+// checkSettings is the step by which Terraform asks what the function would leave out of settings
+// that are yet to be written.
+const checkSettings = "check_settings"
+
+// settingsProblems answers the step checkSettings.
+type settingsProblems struct {
+	Problems []string `json:"problems"`
+}
+
+func checkTables(payload json.RawMessage) (settingsProblems, error) {
+	var in struct {
+		Settings map[string]string `json:"settings"`
+	}
+	if err := json.Unmarshal(payload, &in); err != nil {
+		return settingsProblems{}, unknownInvocation()
+	}
+	read := readTables("", nil, func(name string) string { return in.Settings[name] })
+	return settingsProblems{append([]string{}, read.problems...)}, nil
 }

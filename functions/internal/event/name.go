@@ -90,6 +90,9 @@ type Users struct {
 	From string
 	// Table has the exceptions, from e-mail address (in lower case) to database user.
 	Table map[string]string
+	// Barred are addresses whose entry in the table cannot be used. They are nobody, not who
+	// they would be without an entry.
+	Barred map[string]bool
 }
 
 // User is the database user of the person with this e-mail address. Letters are lower-cased
@@ -97,6 +100,10 @@ type Users struct {
 // CREATE USER has stored the name; a user with capitals can be named in the table.
 func (u Users) User(address string) (string, error) {
 	address = email.Fold(strings.TrimSpace(address))
+	if u.Barred[address] {
+		return "", refuse(UserRefused, "The entry for %q in the table of database users cannot be "+
+			"used. Have it corrected in Terraform (usernames).", address)
+	}
 	user, listed := u.Table[address]
 	if !listed {
 		at := strings.LastIndex(address, "@")
@@ -111,6 +118,9 @@ func (u Users) User(address string) (string, error) {
 	}
 	return user, checkName("user", user)
 }
+
+// CheckName refuses what cannot be the name of a database role or user. Kind is "role" or "user".
+func CheckName(kind, name string) error { return checkName(kind, name) }
 
 // checkName refuses what PostgreSQL could only store as another name, or not at all.
 func checkName(kind, name string) error {

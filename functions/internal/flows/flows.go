@@ -5,6 +5,7 @@ package flows
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
+	"sym-postgres-quickstart/functions/internal/leftout"
 	"sym-postgres-quickstart/functions/internal/request"
 	"sym-postgres-quickstart/functions/internal/rules"
 )
@@ -51,14 +53,53 @@ func New(client *ssm.Client, path string, log *slog.Logger) *Store {
 // It reads them anew at every call: who has been taken off the list of approvers must not
 // approve a moment later, on whichever instance.
 func (s *Store) Flows(ctx context.Context) ([]request.Flow, error) {
-	flows, err := s.read(ctx)
+	documents, err := s.read(ctx)
 	if err != nil {
 		return nil, &ConfigurationUnavailable{s.path, err}
+	}
+	flows, errs := assemble(documents)
+	for _, err := range errs {
+		s.log.WarnContext(ctx, "a part of the flows cannot be used", "path", s.path,
+			"error", err.Error())
 	}
 	return flows, nil
 }
 
-func (s *Store) read(ctx context.Context) ([]request.Flow, error) {
+// Problems says what [Store.Flows] leaves out.
+func (s *Store) Problems(ctx context.Context) ([]string, error) {
+	documents, err := s.read(ctx)
+	if err != nil {
+		return nil, &ConfigurationUnavailable{s.path, err}
+	}
+	_, errs := assemble(documents)
+	return leftout.Of(s.path, errors.Join(errs...)), nil
+}
+
+// Check says what would be left out of documents that are yet to be written, by their names below
+// the path of flows. It says nothing of the rules, see [rules.Draft].
+func Check(documents map[string]string) []rules.Fault {
+	var faults []rules.Fault
+	for _, name := range slices.Sorted(maps.Keys(documents)) {
+		var err error
+		if _, target, is := strings.Cut(name, "/targets/"); is {
+			_, _, err = readTarget(target, documents[name])
+		} else if d, reading := readFlow(name, documents[name]); reading != nil {
+			err = reading
+		} else {
+			_, wrong := d.flow()
+			err = errors.Join(wrong...)
+		}
+		for _, sentence := range leftout.Of("parameter", err) {
+			place, message, _ := strings.Cut(sentence, ": ")
+			faults = append(faults, rules.Fault{
+				Target: name, Problem: rules.Problem{Place: place, Message: message},
+			})
+		}
+	}
+	return faults
+}
+
+func (s *Store) read(ctx context.Context) (map[string]string, error) {
 	documents := map[string]string{} // by name below the path
 	pages := ssm.NewGetParametersByPathPaginator(s.client, &ssm.GetParametersByPathInput{
 		Path: &s.path, Recursive: aws.Bool(true), WithDecryption: aws.Bool(true),
@@ -73,11 +114,7 @@ func (s *Store) read(ctx context.Context) ([]request.Flow, error) {
 			documents[name] = aws.ToString(parameter.Value)
 		}
 	}
-	flows, errs := assemble(documents)
-	for _, err := range errs {
-		s.log.ErrorContext(ctx, "configuration left out", "path", s.path, "error", err)
-	}
-	return flows, nil
+	return documents, nil
 }
 
 // flowDocument is a flow as Terraform writes it, at "<flow>".
@@ -126,7 +163,8 @@ func assemble(documents map[string]string) ([]request.Flow, []error) {
 				errs = append(errs, err)
 				continue
 			}
-			flow := d.flow()
+			flow, wrong := d.flow()
+			errs = append(errs, wrong...)
 			byName[name], read[name] = &flow, d
 			continue
 		}
@@ -190,8 +228,8 @@ func readFlow(name, document string) (flowDocument, error) {
 	return d, nil
 }
 
-// flow is the document without its targets.
-func (d flowDocument) flow() request.Flow {
+// flow is the document without its targets, and what is left out of it.
+func (d flowDocument) flow() (request.Flow, []error) {
 	flow := request.Flow{
 		Name:            d.Name,
 		Label:           d.Label,
@@ -203,28 +241,48 @@ func (d flowDocument) flow() request.Flow {
 		TargetRules:     map[string]*rules.Rules{},
 		Problems:        map[string]error{},
 	}
-	for group, members := range d.Groups {
-		flow.Groups[group] = addresses(members)
+	var errs []error
+	for _, group := range slices.Sorted(maps.Keys(d.Groups)) {
+		members, err := addresses(d.Groups[group])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("the group %q of the flow %q: %w", group, d.Name, err))
+		}
+		flow.Groups[group] = members
 	}
-	return flow
+	if _, err := addresses(d.Approvers); err != nil {
+		errs = append(errs, fmt.Errorf("the approvers of the flow %q: %w", d.Name, err))
+	}
+	return flow, errs
 }
 
 // rules are those of the flow's targets that bring none.
 func (d flowDocument) rules() rules.Document {
+	approvers, _ := addresses(d.Approvers) // see flow
 	return rules.Document{
-		Approvers: addresses(d.Approvers), Approvals: 1, AllowSelfApproval: d.AllowSelfApproval,
+		Approvers: approvers, Approvals: 1, AllowSelfApproval: d.AllowSelfApproval,
 		ApprovalTimeoutSeconds: d.ApprovalTimeoutSeconds,
 	}
 }
 
-func addresses(list []string) []string {
-	var emails []string
-	for _, email := range list {
-		if email = request.Email(strings.TrimSpace(email)); email != "" {
+// addresses are those of a list that can be anybody's, and an error about the others: nobody asks or
+// approves by them, since people are known by addresses in ASCII alone.
+func addresses(list []string) ([]string, error) {
+	var emails, wrong []string
+	for _, entry := range list {
+		email := request.Email(strings.TrimSpace(entry))
+		switch {
+		case email == "":
+		case !request.IsEmail(email):
+			wrong = append(wrong, fmt.Sprintf("%+q", entry))
+		default:
 			emails = append(emails, email)
 		}
 	}
-	return emails
+	if len(wrong) > 0 {
+		return emails, fmt.Errorf("no e-mail address in letters from A to Z is %s",
+			strings.Join(wrong, ", "))
+	}
+	return emails, nil
 }
 
 func readTarget(name, document string) (request.Target, json.RawMessage, error) {

@@ -113,6 +113,30 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// TestLeftOut checks that what cannot be used is left out and named, the same before it is written
+// and afterwards, and stops nothing else.
+func TestLeftOut(t *testing.T) {
+	documents := map[string]string{
+		"postgres": strings.Replace(flowJSON, `"name"`, `"groups": {"oncall": ["a@example.com",
+			"\u0430@example.com", "b"]}, "name"`, 1),
+		"postgres/targets/p-one": targetJSON("p-one"),
+		"postgres/targets/p-two": targetJSON("p-three"),
+		"mysql":                  `{}`,
+	}
+	found, errs := assemble(documents)
+	require.Len(t, found, 1)
+	assert.Equal(t, []string{"a@example.com"}, found[0].Groups["oncall"])
+	require.Len(t, found[0].Targets, 1)
+	assert.Len(t, errs, 3)
+
+	faults := Check(documents)
+	require.Len(t, faults, 3)
+	assert.Equal(t, "mysql", faults[0].Target)
+	assert.Equal(t, `the group "oncall" of the flow "postgres": no e-mail address in letters from A `+
+		`to Z is "\u0430@example.com", "b"`, faults[1].Message)
+	assert.Contains(t, faults[2].Message, `calls itself "p-three"`)
+}
+
 // TestFlows reads more parameters than a page holds, and anew at every call.
 func TestFlows(t *testing.T) {
 	server, err := moto.Start(t.Context(), moto.Options{})

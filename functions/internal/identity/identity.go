@@ -26,7 +26,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -62,7 +64,11 @@ type Roles interface {
 type Callers struct {
 	account string
 	listed  map[string]string
-	roles   Roles
+	// barred are principals whose entry cannot be used. They are nobody, not who they would be
+	// without an entry.
+	barred map[string]bool
+	unread bool // the whole table cannot be used
+	roles  Roles
 
 	// proven has the names of Identity Center's roles by their unique ids. An id never comes
 	// back, so that what was proven once stays true.
@@ -85,31 +91,49 @@ const identityCenterPath = "/aws-reserved/sso.amazonaws.com/"
 // New reads the table of listed callers: a JSON object from the ARN of a principal to an
 // e-mail address. The account is the Runtime's own; Identity Center roles of any other account
 // belong to a directory in which somebody else hands out the addresses.
+//
+// Its error joins one for each entry that is left out; the callers are good without these. Who has
+// such an entry is refused: by other means they might pass for somebody else.
 func New(account, table string, roles Roles) (*Callers, error) {
-	c := &Callers{account: account, listed: map[string]string{}, roles: roles}
-	entries := map[string]string{}
+	c := &Callers{
+		account: account, listed: map[string]string{}, barred: map[string]bool{}, roles: roles,
+	}
+	entries := map[string]any{}
 	if strings.TrimSpace(table) != "" {
 		if err := json.Unmarshal([]byte(table), &entries); err != nil {
-			return nil, fmt.Errorf("the table of callers is not a JSON object of ARN to e-mail "+
+			c.unread = true
+			return c, fmt.Errorf("the table of callers is not a JSON object of ARN to e-mail "+
 				"address: %w", err)
 		}
 	}
-	for arn, email := range entries {
-		p, ok := parse(arn)
-		if !ok {
-			return nil, fmt.Errorf("the table of callers lists %q, which is not the ARN of a "+
-				"user, a role or a role's session", arn)
+	var errs []error
+	for _, arn := range slices.Sorted(maps.Keys(entries)) {
+		if err := c.list(arn, entries[arn]); err != nil {
+			errs = append(errs, err)
 		}
-		if !request.IsEmail(email) {
-			return nil, fmt.Errorf("the table of callers gives %+q for %q, which is not an e-mail "+
-				"address in letters from A to Z", email, arn)
-		}
-		if listed, twice := c.listed[p.key()]; twice && listed != request.Email(email) {
-			return nil, fmt.Errorf("the table of callers gives two addresses for %q", arn)
-		}
-		c.listed[p.key()] = request.Email(email)
 	}
-	return c, nil
+	return c, errors.Join(errs...)
+}
+
+// list adds one entry of the table.
+func (c *Callers) list(arn string, value any) error {
+	p, ok := parse(arn)
+	if !ok {
+		return fmt.Errorf("the table of callers lists %q, which is not the ARN of a user, a role or "+
+			"a role's session", arn)
+	}
+	email, _ := value.(string)
+	if !request.IsEmail(email) {
+		c.barred[p.key()] = true
+		return fmt.Errorf("the table of callers gives %+q for %q, which is not an e-mail address in "+
+			"letters from A to Z", fmt.Sprint(value), arn)
+	}
+	if listed, twice := c.listed[p.key()]; twice && listed != request.Email(email) {
+		c.barred[p.key()] = true
+		return fmt.Errorf("the table of callers gives two addresses for %q", arn)
+	}
+	c.listed[p.key()] = request.Email(email)
+	return nil
 }
 
 // Person returns the e-mail address of the person behind a caller, in the form of
@@ -122,12 +146,18 @@ func (c *Callers) Person(ctx context.Context, caller Caller) (string, error) {
 		return "", refuse("The call does not say who signed it. Sign it with the credentials of " +
 			"an IAM role or user.")
 	}
+	if c.unread || c.barred[p.key()] {
+		return "", unusable(arn)
+	}
 	if email, listed := c.listed[p.key()]; listed {
 		return email, nil
 	}
 	if p.session == "" {
 		return "", refuse("The caller %s is not known as a person. Sign in through IAM Identity "+
 			"Center, or have this ARN added to the callers of the Runtime.", arn)
+	}
+	if c.barred[p.role().key()] {
+		return "", unusable(arn)
 	}
 	if email, listed := c.listed[p.role().key()]; listed {
 		return email, nil
@@ -206,6 +236,11 @@ func isRefusal(err error) bool {
 	var api smithy.APIError
 	return errors.As(err, &missing) || errors.As(err, &api) &&
 		(api.ErrorCode() == "AccessDenied" || api.ErrorCode() == "AccessDeniedException")
+}
+
+func unusable(arn string) error {
+	return refuse("The entry for the caller %s in the callers of the Runtime cannot be used. Have it "+
+		"corrected in Terraform; the Runtime's log says what is wrong.", arn)
 }
 
 func refuse(format string, args ...any) error {

@@ -232,3 +232,30 @@ func TestNewRefuses(t *testing.T) {
 	_, err := identity.New("111122223333", "", center())
 	assert.NoError(t, err, "none are listed")
 }
+
+// TestBadEntries checks that entries which cannot be used stop nobody else, and that whoever they
+// are about is nobody.
+func TestBadEntries(t *testing.T) {
+	callers, err := identity.New("111122223333", `{
+		"`+own+`user/alice": "alice@example.com", "`+own+`group/x": "bob@example.com",
+		"`+sts+sso+`bob@example.com": "bob", "`+own+`user/dave": 7,
+		"`+own+`role/a/x": "a@example.com", "`+own+`role/b/x": "b@example.com"
+	}`, center())
+	for _, part := range []string{"group/x", `"bob"`, "user/dave", "two addresses"} {
+		assert.ErrorContains(t, err, part)
+	}
+	email, err := callers.Person(t.Context(), identity.Caller{ARN: own + "user/alice", ID: "A"})
+	require.NoError(t, err)
+	assert.Equal(t, "alice@example.com", email)
+	for _, arn := range []string{
+		sts + sso + "bob@example.com", own + "user/dave", own + "role/a/x", sts + "x/session",
+	} {
+		_, err := callers.Person(t.Context(), identity.Caller{ARN: arn, ID: roleID + ":x"})
+		assert.ErrorContains(t, err, "cannot be used", arn)
+	}
+
+	callers, err = identity.New("111122223333", `[]`, center())
+	assert.Error(t, err)
+	_, err = callers.Person(t.Context(), identity.Caller{ARN: own + "user/alice", ID: "A"})
+	assert.ErrorContains(t, err, "cannot be used", "nobody can tell who is listed")
+}

@@ -70,7 +70,8 @@ type Config struct {
 }
 
 // FromEnvironment reads PG_READERS (host or host:port, separated by commas), PG_CLUSTER_ID
-// and PG_INSTANCE_ID.
+// and PG_INSTANCE_ID. Its error joins one for each of the readers that cannot be reached by what is
+// written there. Where it is about the whole the configuration is empty.
 func FromEnvironment(
 	getenv func(string) string, primary string, port uint16,
 ) (Config, error) {
@@ -79,20 +80,24 @@ func FromEnvironment(
 		Primary: primary, Port: port,
 	}
 	if c.Cluster != "" && c.Instance != "" {
-		return c, errors.New("PG_CLUSTER_ID and PG_INSTANCE_ID are both set, but a database " +
+		return Config{}, errors.New("PG_CLUSTER_ID and PG_INSTANCE_ID are both set, but a database " +
 			"is either a cluster's or an instance's")
 	}
+	var wrong []error
 	for entry := range strings.SplitSeq(getenv("PG_READERS"), ",") {
 		if entry = strings.TrimSpace(entry); entry == "" {
 			continue
 		}
 		reader, err := parse(entry, port)
 		if err != nil {
-			return c, err
+			// It stays, as a reader that nobody can reach: sessions may be left there, and no end
+			// is complete that has not asked it.
+			reader = Reader{Name: entry, Problem: err.Error()}
+			wrong = append(wrong, err)
 		}
 		c.Hosts = append(c.Hosts, reader)
 	}
-	return c, nil
+	return c, errors.Join(wrong...)
 }
 
 // parse reads host, host:port, or an IPv6 address, in brackets where a port follows.

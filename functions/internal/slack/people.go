@@ -46,10 +46,7 @@ type known struct {
 // click nothing any more; who gets another address is somebody else this much later.
 const remember = 2 * time.Minute
 
-func newPeople(s Settings, p Parts) (*people, error) {
-	if err := checkUsers(s.Users); err != nil {
-		return nil, err
-	}
+func newPeople(s Settings, p Parts) *people {
 	all := &people{
 		workspace: s.Workspace, now: p.Now,
 		byID: map[string]string{}, byEmail: map[string]string{},
@@ -59,11 +56,14 @@ func newPeople(s Settings, p Parts) (*people, error) {
 	for id, email := range s.Users {
 		email = request.Email(email)
 		all.byID[id] = email
+		if email == "" {
+			continue
+		}
 		if other, taken := all.byEmail[email]; !taken || id < other {
 			all.byEmail[email] = id
 		}
 	}
-	return all, nil
+	return all
 }
 
 // email is who a Slack account belongs to, or why it belongs to nobody here.
@@ -71,7 +71,10 @@ func (p *people) email(ctx context.Context, user string) (string, error) {
 	if !looksLikeUser.MatchString(user) {
 		return "", stranger("", "The call does not say who you are in Slack.")
 	}
-	if email, ok := p.byID[user]; ok {
+	switch email, ok := p.byID[user]; {
+	case ok && email == "":
+		return "", stranger("The entry for your Slack account in the table slack_users cannot be used.")
+	case ok:
 		return email, nil
 	}
 	if email, ok := p.recall(p.emails, user); ok {

@@ -1,7 +1,6 @@
 package slack
 
 import (
-	"encoding/json"
 	"testing"
 	"time"
 
@@ -143,7 +142,7 @@ func TestSettingsAreChecked(t *testing.T) {
 		{`{}`, ""},
 		{`{"U012AB3CD": "alice@example.com", "W012AB3CD": "Bob@Example.com"}`, ""},
 		{`[]`, "no JSON object"},
-		{`{"U012AB3CD": 1}`, "no JSON object"},
+		{`{"U012AB3CD": 1}`, "is no e-mail address in ASCII"},
 		{`{"alice": "alice@example.com"}`, `"alice" is no user id`},
 		{`{"U012AB3CD": "аlice@example.com"}`, "is no e-mail address in ASCII"},
 		{`{"U012AB3CD": ""}`, "is no e-mail address in ASCII"},
@@ -157,12 +156,24 @@ func TestSettingsAreChecked(t *testing.T) {
 			continue
 		}
 		assert.ErrorContains(t, err, test.problem)
-		var table map[string]string
-		if json.Unmarshal([]byte(test.document), &table) == nil {
-			_, err = New(Settings{Workspace: workspace, Users: table}, Parts{})
-			assert.ErrorContains(t, err, test.problem)
-		}
 	}
 	_, err := New(Settings{}, Parts{})
 	assert.ErrorContains(t, err, "workspace is empty")
+}
+
+// TestBadEntry checks that an entry which cannot be used stops neither the others nor Slack, and
+// that its account is nobody's, whatever Slack says of it.
+func TestBadEntry(t *testing.T) {
+	users, err := ParseUsers(`{"U0BAD": "x", "alice": "alice@example.com", "U0GOOD": "dave@example.com"}`)
+	assert.ErrorContains(t, err, `"alice" is no user id`)
+	assert.ErrorContains(t, err, "for the Slack user U0BAD")
+	people := newPeople(Settings{Workspace: workspace, Users: users}, Parts{Now: time.Now})
+	email, err := people.email(t.Context(), "U0GOOD")
+	require.NoError(t, err)
+	assert.Equal(t, "dave@example.com", email)
+	_, err = people.email(t.Context(), "U0BAD")
+	assert.ErrorContains(t, err, "table slack_users cannot be used")
+	id, err := people.user(t.Context(), "dave@example.com")
+	require.NoError(t, err)
+	assert.Equal(t, "U0GOOD", id)
 }

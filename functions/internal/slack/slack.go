@@ -7,6 +7,7 @@ package slack
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -78,7 +79,7 @@ const Step = "slack"
 type Settings struct {
 	Workspace    string            // the id of the only workspace that is heard, T…
 	ErrorChannel string            // where trouble is posted; empty for nowhere
-	Users        map[string]string // e-mail addresses by Slack's user ids; they go before Slack's
+	Users        map[string]string // see [ParseUsers]; they go before what Slack says
 	APIURL       string            // in place of Slack's own, as https://slack.com/api/
 }
 
@@ -106,10 +107,7 @@ func New(s Settings, p Parts) (*Slack, error) {
 	if s.Workspace == "" {
 		return nil, fmt.Errorf("the id of the Slack workspace is empty")
 	}
-	people, err := newPeople(s, p)
-	if err != nil {
-		return nil, err
-	}
+	people := newPeople(s, p)
 	if p.Report == nil {
 		p.Report = func(context.Context, request.Trouble) {}
 	}
@@ -141,27 +139,32 @@ type desk struct {
 
 // ParseUsers reads the table of people whose Slack accounts are not matched by e-mail: a JSON
 // object of e-mail addresses by Slack's user ids. Empty is none.
+//
+// Its error joins one for each entry that cannot be used; the table is good without these. The
+// account of such an entry has an empty address: it is nobody's, whatever Slack says.
 func ParseUsers(document string) (map[string]string, error) {
 	if document == "" {
 		return nil, nil
 	}
-	var users map[string]string
-	if err := json.Unmarshal([]byte(document), &users); err != nil {
+	var entries map[string]any
+	if err := json.Unmarshal([]byte(document), &entries); err != nil {
 		return nil, fmt.Errorf("it is no JSON object of e-mail addresses by Slack's user ids: %w",
 			err)
 	}
-	return users, checkUsers(users)
-}
-
-func checkUsers(users map[string]string) error {
-	for _, id := range slices.Sorted(maps.Keys(users)) {
-		if !looksLikeUser.MatchString(id) {
-			return fmt.Errorf("%q is no user id of Slack's, such as U012AB3CD", id)
+	users := map[string]string{}
+	var errs []error
+	for _, id := range slices.Sorted(maps.Keys(entries)) {
+		email, _ := entries[id].(string)
+		switch {
+		case !looksLikeUser.MatchString(id):
+			errs = append(errs, fmt.Errorf("%q is no user id of Slack's, such as U012AB3CD", id))
+			continue
+		case !request.IsEmail(email):
+			errs = append(errs, fmt.Errorf("%q, for the Slack user %s, is no e-mail address in ASCII",
+				fmt.Sprint(entries[id]), id))
+			email = ""
 		}
-		if !request.IsEmail(users[id]) {
-			return fmt.Errorf("%q, for the Slack user %s, is no e-mail address in ASCII",
-				users[id], id)
-		}
+		users[id] = email
 	}
-	return nil
+	return users, errors.Join(errs...)
 }

@@ -148,6 +148,9 @@ func (s *Steps) remindOfReview(ctx context.Context, r request.Request) error {
 // from happening: it comes last.
 func (s *Steps) remind(ctx context.Context) error {
 	var errs []error
+	if err := s.tellProblems(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("telling of the configuration: %w", err))
+	}
 	if s.Courier != nil {
 		if _, err := s.Courier.Leftovers(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("delivering what was left: %w", err))

@@ -21,6 +21,7 @@ import (
 	"sym-postgres-quickstart/functions/internal/connector"
 	"sym-postgres-quickstart/functions/internal/dynamodb"
 	"sym-postgres-quickstart/functions/internal/event"
+	"sym-postgres-quickstart/functions/internal/flows"
 	"sym-postgres-quickstart/functions/internal/request"
 	"sym-postgres-quickstart/functions/internal/rules"
 )
@@ -85,6 +86,8 @@ type Steps struct {
 	Flows   request.Flows
 	Courier Courier
 	Chat    Chat
+	// Problems are what was left out of the configuration. Nil is nothing.
+	Problems func(context.Context) []string
 	// Tell tells a human, or fails if nobody could be told.
 	Tell func(context.Context, request.Trouble) error
 	Now  func() time.Time
@@ -104,6 +107,8 @@ type Input struct {
 	Slack json.RawMessage `json:"slack"`
 	// Draft is what the step check_rules checks; its Flow is also the one that retire retires.
 	rules.Draft
+	// Documents are the parameters of a flow before they are written, for the step check_rules.
+	Documents map[string]string `json:"documents"`
 	// Terraform says what happens to the resource that invoked the step retire.
 	Terraform *Terraform `json:"tf"`
 }
@@ -199,7 +204,7 @@ func (s *Steps) step(ctx context.Context, in Input) (Output, error) {
 	case Retire:
 		return s.retire(ctx, in)
 	case CheckRules:
-		faults := in.Check()
+		faults := append(in.Check(), flows.Check(in.Documents)...)
 		return Output{Problems: &faults}, nil
 	case "slack":
 		if s.Chat == nil {
