@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"maps"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,6 +59,7 @@ func TestSandbox(t *testing.T) {
 		require.Equal(t, 0, terraform.PlanExitCodeContext(t, ctx, options),
 			"after an apply, a plan has nothing to do")
 		requireRulesRefused(t, ctx, options)
+		requireSettingsRefused(t, ctx, options)
 	})
 	test_structure.RunTestStage(t, "teardown", func() {
 		terraform.DestroyContext(t, ctx, options)
@@ -79,6 +81,25 @@ func requireRulesRefused(t *testing.T, ctx context.Context, options *terraform.O
 	require.ErrorContains(t, err, "The rules of the flow postgres cannot be used")
 	require.ErrorContains(t, err, "postgres-readwrite, request_when, line 1 column 1")
 	require.ErrorContains(t, err, `postgres-readonly, deny "odd".when, line 1 column 5`)
+}
+
+// requireSettingsRefused plans with tables whose entries pass for right in Terraform and are wrong
+// for the functions, and asserts that the plan names each.
+func requireSettingsRefused(t *testing.T, ctx context.Context, options *terraform.Options) {
+	t.Helper()
+	broken, err := options.Clone()
+	require.NoError(t, err)
+	broken.Vars["callers"] = map[string]any{
+		"arn:aws:iam::111122223333:group/engineers":       "alice@example.com",
+		"arn:aws:sts::111122223333:assumed-role/Engineer": "bob@example.com",
+	}
+	broken.Vars["usernames"] = map[string]any{"dave@example.com": strings.Repeat("d", 64)}
+	_, err = terraform.PlanContextE(t, ctx, broken)
+	require.ErrorContains(t, err, "The Runtime cannot use these settings")
+	require.ErrorContains(t, err, "group/engineers")
+	require.ErrorContains(t, err, "assumed-role/Engineer")
+	require.ErrorContains(t, err, "The Postgres function cannot use these settings")
+	require.ErrorContains(t, err, "dave@example.com")
 }
 
 // newBox starts a sandbox for a test, builds the functions into it, and

@@ -1,5 +1,5 @@
-# The Runtime compiles the rules before they are written: it is who will go by
-# them. Where its function is not there yet, or its code is about to change, the
+# The Runtime compiles the rules and reads the flow and its targets before they
+# are written: it is who will go by them. Where its function is not there yet, or its code is about to change, the
 # rules are checked in the apply, after that and before they are written.
 
 data "aws_lambda_invocation" "check_rules" {
@@ -12,6 +12,24 @@ data "aws_lambda_invocation" "check_rules" {
     groups  = local.groups
     roles   = var.targets[*].role_name
     targets = local.rules
+    # As they will be written, but for ARNs that may not be known yet.
+    documents = merge(
+      {
+        (var.flow_name) = jsonencode(merge(local._flow, {
+          state_machine_arn    = "not known yet"
+          lambda_connector_arn = "not known yet"
+        }))
+      },
+      {
+        for name, target in local._target :
+        "${var.flow_name}/targets/${name}" => jsonencode(merge(target, {
+          settings = {
+            arn       = "not known yet"
+            role_name = local._roles[name]
+          }
+        }))
+      }
+    )
     # The function does not read this. It is what puts the check off.
     code_version = var.runtime.code_version
   })

@@ -128,6 +128,39 @@ locals {
   ]
 }
 
+locals {
+  # Said in one place: a plan asks the function whether it can use them.
+  _settings = merge(
+    {
+      PG_AUTH          = var.auth
+      PG_DATABASE      = var.connection.database
+      PG_END_SESSIONS  = var.end_sessions ? "on" : "off"
+      PG_HOST          = var.connection.host
+      PG_MAX_DURATION  = tostring(var.max_duration_seconds)
+      PG_ON_END        = var.on_end
+      PG_PORT          = tostring(var.connection.port)
+      PG_ROLES         = join(",", var.roles)
+      PG_SSLMODE       = var.sslmode
+      PG_UNKNOWN_USERS = var.unknown_users
+      PG_USER          = var.connection.user
+      PG_USERNAME_FROM = var.username_from
+      PG_USERNAMES     = jsonencode(var.usernames)
+    },
+    var.auth != "secret" ? {} : {
+      PG_SECRET_ARN = aws_secretsmanager_secret.password[0].arn
+    },
+    var.readers.cluster_id == null ? {} : {
+      PG_CLUSTER_ID = var.readers.cluster_id
+    },
+    var.readers.instance_id == null ? {} : {
+      PG_INSTANCE_ID = var.readers.instance_id
+    },
+    length(var.readers.hosts) == 0 ? {} : {
+      PG_READERS = join(",", var.readers.hosts)
+    }
+  )
+}
+
 resource "aws_lambda_function" "this" {
   function_name = var.name
   description   = "Grants and revokes roles in ${var.connection.database}."
@@ -144,35 +177,7 @@ resource "aws_lambda_function" "this" {
   reserved_concurrent_executions = var.reserved_concurrency
 
   environment {
-    variables = merge(
-      {
-        PG_AUTH          = var.auth
-        PG_DATABASE      = var.connection.database
-        PG_END_SESSIONS  = var.end_sessions ? "on" : "off"
-        PG_HOST          = var.connection.host
-        PG_MAX_DURATION  = tostring(var.max_duration_seconds)
-        PG_ON_END        = var.on_end
-        PG_PORT          = tostring(var.connection.port)
-        PG_ROLES         = join(",", var.roles)
-        PG_SSLMODE       = var.sslmode
-        PG_UNKNOWN_USERS = var.unknown_users
-        PG_USER          = var.connection.user
-        PG_USERNAME_FROM = var.username_from
-        PG_USERNAMES     = jsonencode(var.usernames)
-      },
-      var.auth != "secret" ? {} : {
-        PG_SECRET_ARN = aws_secretsmanager_secret.password[0].arn
-      },
-      var.readers.cluster_id == null ? {} : {
-        PG_CLUSTER_ID = var.readers.cluster_id
-      },
-      var.readers.instance_id == null ? {} : {
-        PG_INSTANCE_ID = var.readers.instance_id
-      },
-      length(var.readers.hosts) == 0 ? {} : {
-        PG_READERS = join(",", var.readers.hosts)
-      }
-    )
+    variables = local._settings
   }
 
   vpc_config {
@@ -207,4 +212,13 @@ resource "aws_lambda_function_event_invoke_config" "this" {
   }
 
   depends_on = [aws_iam_role_policy.this]
+}
+
+# By this name Terraform asks the function whether it can use its settings, and
+# the function does nothing else.
+resource "aws_lambda_alias" "check" {
+  name             = "check"
+  description      = "Says whether settings can be used, and nothing else."
+  function_name    = aws_lambda_function.this.function_name
+  function_version = "$LATEST"
 }

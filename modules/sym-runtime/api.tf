@@ -102,6 +102,9 @@ resource "aws_apigatewayv2_stage" "default" {
   }
 
   tags = var.tags
+
+  # A stage with settings for a route that is not there is refused.
+  depends_on = [aws_apigatewayv2_route.slack]
 }
 
 resource "aws_lambda_permission" "api" {

@@ -325,7 +325,11 @@ run "what_the_runtime_is_asked" {
   command = plan
 
   assert {
-    condition = data.aws_lambda_invocation.check_rules.input == jsonencode({
+    condition = jsonencode({
+      for name, value in
+      jsondecode(data.aws_lambda_invocation.check_rules.input) :
+      name => value if name != "documents"
+      }) == jsonencode({
       step         = "check_rules"
       code_version = var.runtime.code_version
       flow         = "postgres"
@@ -336,6 +340,19 @@ run "what_the_runtime_is_asked" {
       targets = output.rules
     })
     error_message = "The Runtime is asked about something else."
+  }
+
+  assert {
+    condition = {
+      for name, document in
+      jsondecode(data.aws_lambda_invocation.check_rules.input).documents :
+      name => jsondecode(document).name
+      } == {
+      postgres                              = "postgres"
+      "postgres/targets/postgres-read-only" = "postgres-read-only"
+      "postgres/targets/postgres-readwrite" = "postgres-readwrite"
+    }
+    error_message = "The Runtime is asked about other parameters."
   }
 }
 

@@ -5,6 +5,10 @@ mock_provider "aws" {
     defaults = { account_id = "111111111111" }
   }
 
+  mock_data "aws_lambda_invocation" {
+    defaults = { result = "{\"problems\":[]}" }
+  }
+
   mock_data "aws_partition" {
     defaults = { partition = "aws" }
   }

@@ -48,6 +48,9 @@ func newAPIs(f *Front) *apis { return &apis{front: f, running: map[string]*api{}
 func (a *apis) serveControl(w http.ResponseWriter, r *http.Request, c call) {
 	match := apiPath.FindStringSubmatch(r.URL.Path)
 	if match == nil {
+		if a.refuseStage(w, r, c) {
+			return
+		}
 		a.front.forward(w, r, c)
 		return
 	}

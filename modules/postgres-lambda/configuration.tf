@@ -1,0 +1,67 @@
+# What the function would leave out of its settings is said before they are
+# written, by the function itself. Should a bad entry get there all the same, it
+# stops nothing: the function logs it with every sweep, for this alarm.
+
+# Unknown until the code is there, and again when it is about to change: then
+# the question waits for the new code, and is asked in the apply.
+resource "terraform_data" "code" {
+  input = filebase64sha256(var.package)
+
+  depends_on = [aws_lambda_function.this]
+}
+
+data "aws_lambda_invocation" "check_settings" {
+  function_name = aws_lambda_function.this.function_name
+  qualifier     = aws_lambda_alias.check.name
+
+  input = jsonencode({
+    type     = "check_settings"
+    settings = local._settings
+    # The function does not read this. It is what puts the question off.
+    code = terraform_data.code.output
+  })
+
+  lifecycle {
+    postcondition {
+      condition = try(length(jsondecode(self.result).problems) == 0, false)
+      error_message = try(
+        format(
+          "The Postgres function cannot use these settings:\n%s",
+          join("\n", jsondecode(self.result).problems)
+        ),
+        "The Postgres function did not say whether it can use its settings: ${self.result}"
+      )
+    }
+  }
+}
+
+resource "aws_cloudwatch_log_metric_filter" "configuration" {
+  name           = "${var.name}-configuration"
+  log_group_name = aws_cloudwatch_log_group.this.name
+  pattern        = "\"configuration left out\""
+
+  metric_transformation {
+    name      = "${var.name}-configuration"
+    namespace = "Sym"
+    value     = "1"
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "configuration" {
+  alarm_name        = "${var.name}-configuration"
+  alarm_description = "The Postgres function cannot use a setting. Its log says which."
+  alarm_actions     = [var.error_topic_arn]
+  ok_actions        = [var.error_topic_arn]
+
+  namespace   = "Sym"
+  metric_name = aws_cloudwatch_log_metric_filter.configuration.name
+  statistic   = "Sum"
+  period      = 5 * 60 * local._sweep_minutes
+
+  comparison_operator = "GreaterThanThreshold"
+  evaluation_periods  = 1
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+
+  tags = var.tags
+}

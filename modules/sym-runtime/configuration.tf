@@ -1,0 +1,70 @@
+# What the function would leave out of its settings is said before they are
+# written, by the function itself. Should a bad entry get there all the same, it
+# stops nothing: the function logs it with every reconciliation, for this alarm.
+
+# Unknown until the code is there, and again when it is about to change: then
+# the question waits for the new code, and is asked in the apply.
+resource "terraform_data" "code" {
+  input = filebase64sha256(var.package)
+
+  depends_on = [aws_lambda_function.runtime]
+}
+
+data "aws_lambda_invocation" "check_settings" {
+  function_name = aws_lambda_function.runtime.function_name
+  qualifier     = aws_lambda_alias.check.name
+
+  input = jsonencode({
+    step = "check_settings"
+    settings = {
+      SYM_CALLERS     = jsonencode(var.callers)
+      SYM_SLACK_USERS = jsonencode(var.slack_users)
+    }
+    # The function does not read this. It is what puts the question off.
+    code = terraform_data.code.output
+  })
+
+  lifecycle {
+    postcondition {
+      condition = try(length(jsondecode(self.result).problems) == 0, false)
+      error_message = try(
+        format(
+          "The Runtime cannot use these settings:\n%s",
+          join("\n", jsondecode(self.result).problems)
+        ),
+        "The Runtime did not say whether it can use its settings: ${self.result}"
+      )
+    }
+  }
+}
+
+resource "aws_cloudwatch_log_metric_filter" "configuration" {
+  name           = "${local.name}-configuration"
+  log_group_name = aws_cloudwatch_log_group.runtime.name
+  pattern        = "\"configuration left out\""
+
+  metric_transformation {
+    name      = "${local.name}-configuration"
+    namespace = "Sym"
+    value     = "1"
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "configuration" {
+  alarm_name        = "${local.name}-configuration"
+  alarm_description = "The Runtime cannot use a setting. Its log says which."
+  alarm_actions     = [aws_sns_topic.errors.arn]
+  ok_actions        = [aws_sns_topic.errors.arn]
+
+  namespace   = "Sym"
+  metric_name = aws_cloudwatch_log_metric_filter.configuration.name
+  statistic   = "Sum"
+  period      = 300
+
+  comparison_operator = "GreaterThanThreshold"
+  evaluation_periods  = 1
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+
+  tags = var.tags
+}
