@@ -2,17 +2,23 @@
 # written, by the function itself. Should a bad entry get there all the same, it
 # stops nothing: the function logs it with every reconciliation, for this alarm.
 
-# Unknown until the code is there, and again when it is about to change: then
-# the question waits for the new code, and is asked in the apply.
+# Unknown until the function is there, and again when another code or function
+# takes its place: then the question waits for that, and is asked in the apply.
 resource "terraform_data" "code" {
-  input = filebase64sha256(var.package)
+  input = "${local.function_name} ${filebase64sha256(var.package)}"
 
-  depends_on = [aws_lambda_function.runtime]
+  depends_on = [aws_lambda_alias.check]
+}
+
+locals {
+  # Terraform puts off a data source that itself refers to a resource with
+  # changes, and the settings are changes of the function.
+  _code = terraform_data.code.output
 }
 
 data "aws_lambda_invocation" "check_settings" {
-  function_name = aws_lambda_function.runtime.function_name
-  qualifier     = aws_lambda_alias.check.name
+  function_name = local.function_name
+  qualifier     = "check"
 
   input = jsonencode({
     step = "check_settings"
@@ -21,7 +27,7 @@ data "aws_lambda_invocation" "check_settings" {
       SYM_SLACK_USERS = jsonencode(var.slack_users)
     }
     # The function does not read this. It is what puts the question off.
-    code = terraform_data.code.output
+    code = local._code
   })
 
   lifecycle {

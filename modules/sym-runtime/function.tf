@@ -104,11 +104,10 @@ resource "aws_iam_role_policy" "runtime" {
         Sid    = "SignalRequests"
         Effect = "Allow"
         Action = "states:SendTaskSuccess"
-        # Checked against the machine that gave out the task token. That is
-        # how AWS's own CDK grants it (StateMachine.grantTaskResponse, in
-        # aws-cdk-lib/aws-stepfunctions/lib/state-machine.ts): SendTaskSuccess
-        # on the state machine's ARN. The activity, the other source of tokens,
-        # is not used here.
+        # Checked against the machine that gave out the task token, though AWS's
+        # reference lists no resource for it. docs/decisions.md has the evidence,
+        # and docs/operations.md the smoke test. The activity, the other source of
+        # tokens, is not used here.
         Resource = format(
           "arn:%s:states:%s:%s:stateMachine:%s", local.partition,
           local.region, local.account_id, local.machine_pattern
