@@ -4,7 +4,18 @@ output "function_arn" {
 
   # Whoever grants by the function may rely on its sweep, and is gone before
   # the function takes back all that it granted.
-  depends_on = [aws_lambda_invocation.retire]
+  depends_on = [
+    aws_lambda_invocation.retire,
+  ]
+
+  precondition {
+    condition = try(length(module.check.problems) == 0, false)
+    error_message = format(
+      "The Postgres function cannot use these settings:\n%s", try(
+        join("\n", module.check.problems), "It did not say whether it can."
+      )
+    )
+  }
 }
 
 output "function_name" {

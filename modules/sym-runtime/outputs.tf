@@ -59,7 +59,18 @@ output "function_arn" {
 
   # Flows may rely on it that somebody looks after their requests, until the
   # flows are gone.
-  depends_on = [aws_scheduler_schedule.reconcile]
+  depends_on = [
+    aws_scheduler_schedule.reconcile,
+  ]
+
+  precondition {
+    condition = try(length(module.check.problems) == 0, false)
+    error_message = format(
+      "The Runtime cannot use these settings:\n%s", try(
+        join("\n", module.check.problems), "It did not say whether it can."
+      )
+    )
+  }
 }
 
 output "function_name" {

@@ -73,7 +73,7 @@ func (p *people) email(ctx context.Context, user string) (string, error) {
 	}
 	switch email, ok := p.byID[user]; {
 	case ok && email == "":
-		return "", stranger("The entry for your Slack account in the table slack_users cannot be used.")
+		return "", stranger(user, "The entry for your Slack account in the table slack_users cannot be used.")
 	case ok:
 		return email, nil
 	}

@@ -17,9 +17,6 @@ mock_provider "aws" {
     defaults = { name = "eu-west-1" }
   }
 
-  mock_data "aws_subnet" {
-    defaults = { vpc_id = "vpc-1" }
-  }
 
   mock_resource "aws_cloudwatch_log_group" {
     defaults = { arn = "arn:aws:logs:eu-west-1:111111111111:log-group:g" }
@@ -50,19 +47,9 @@ variables {
   subnet_ids = ["subnet-1"]
 }
 
-run "settings_are_checked_by_the_alias_and_bad_ones_alarm" {
+run "a_bad_entry_alarms" {
   assert {
     condition = (
-      data.aws_lambda_invocation.check_settings.qualifier == "check" &&
-      jsondecode(data.aws_lambda_invocation.check_settings.input).settings
-      == local._settings
-    )
-    error_message = "the function is asked about what it will be given"
-  }
-
-  assert {
-    condition = (
-      aws_cloudwatch_metric_alarm.configuration.namespace == "Sym" &&
       aws_cloudwatch_metric_alarm.configuration.metric_name ==
       aws_cloudwatch_log_metric_filter.configuration.metric_transformation[0].name
     )
@@ -70,13 +57,29 @@ run "settings_are_checked_by_the_alias_and_bad_ones_alarm" {
   }
 }
 
+# The settings are a change of the function, and the plan asks all the same.
 run "settings_that_cannot_be_used" {
   command = plan
 
-  override_data {
-    target = data.aws_lambda_invocation.check_settings
-    values = { result = "{\"problems\":[\"PG_USERNAMES: no\"]}" }
+  variables {
+    usernames = { "ann@example.com" = "" }
   }
 
-  expect_failures = [data.aws_lambda_invocation.check_settings]
+  override_data {
+    target = module.check.data.aws_lambda_invocation.this
+    values = { result = "{\"problems\":[\"No.\"]}" }
+  }
+
+  expect_failures = [output.function_arn]
+}
+
+run "another_answer" {
+  command = plan
+
+  override_data {
+    target = module.check.data.aws_lambda_invocation.this
+    values = { result = "{}" }
+  }
+
+  expect_failures = [output.function_arn]
 }

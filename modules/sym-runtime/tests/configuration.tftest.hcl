@@ -74,18 +74,7 @@ variables {
   sym_org_slug = "acme"
 }
 
-run "the_function_is_asked_by_the_alias" {
-  assert {
-    condition = (
-      data.aws_lambda_invocation.check_settings.qualifier == "check" &&
-      jsondecode(data.aws_lambda_invocation.check_settings.input).settings == {
-        SYM_CALLERS     = jsonencode(var.callers)
-        SYM_SLACK_USERS = jsonencode(var.slack_users)
-      }
-    )
-    error_message = "the function is asked about what it will be given"
-  }
-
+run "a_bad_entry_alarms" {
   assert {
     condition = (
       aws_cloudwatch_metric_alarm.configuration.metric_name ==
@@ -95,13 +84,29 @@ run "the_function_is_asked_by_the_alias" {
   }
 }
 
+# The settings are a change of the function, and the plan asks all the same.
 run "settings_that_cannot_be_used" {
   command = plan
 
-  override_data {
-    target = data.aws_lambda_invocation.check_settings
-    values = { result = "{\"problems\":[\"SYM_CALLERS: no\"]}" }
+  variables {
+    callers = { "arn:aws:iam::111111111111:group/x" = "ann@example.com" }
   }
 
-  expect_failures = [data.aws_lambda_invocation.check_settings]
+  override_data {
+    target = module.check.data.aws_lambda_invocation.this
+    values = { result = "{\"problems\":[\"No.\"]}" }
+  }
+
+  expect_failures = [output.function_arn]
+}
+
+run "another_answer" {
+  command = plan
+
+  override_data {
+    target = module.check.data.aws_lambda_invocation.this
+    values = { result = "{}" }
+  }
+
+  expect_failures = [output.function_arn]
 }
