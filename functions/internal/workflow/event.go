@@ -48,8 +48,8 @@ type ConnectorGone struct{ Message string }
 
 func (e *ConnectorGone) Error() string { return e.Message }
 
-// sendAround takes access away by the connector of another flow that calls the same function. The
-// flow of the request may have been renamed or removed since.
+// sendAround takes access away by the connector of another flow that calls the same function, if no
+// flow has the request's own any more: the flow was renamed or removed since.
 func (s *Steps) sendAround(
 	ctx context.Context, r request.Request, call connector.Call, err error,
 ) (event.Answer, error) {
@@ -60,22 +60,22 @@ func (s *Steps) sendAround(
 	if reading != nil {
 		return event.Answer{}, err
 	}
-	theirs := false
+	var around *request.Flow
 	for _, flow := range flows {
-		theirs = theirs || flow.LambdaConnector == r.LambdaConnector
-		if flow.LambdaConnector == r.LambdaConnector ||
-			!slices.ContainsFunc(flow.Targets, func(t request.Target) bool {
-				return t.FunctionARN == r.Target.FunctionARN
-			}) {
-			continue
+		if flow.LambdaConnector == r.LambdaConnector {
+			return event.Answer{}, err // it is there, and people have to hear that it is shut
 		}
-		s.Log.WarnContext(ctx, "the connector of the request's flow is closed, taking another's",
-			"request_id", r.ID, "flow", r.Flow, "by_flow", flow.Name, "error", err.Error())
-		call.LambdaConnector = flow.LambdaConnector
-		return s.Chain.Send(ctx, call)
+		if slices.ContainsFunc(flow.Targets, func(t request.Target) bool {
+			return t.FunctionARN == r.Target.FunctionARN
+		}) {
+			around = &flow
+		}
 	}
-	if theirs {
-		return event.Answer{}, err // it is there, and may let the Runtime in again
+	if around != nil {
+		s.Log.WarnContext(ctx, "the connector of the request's flow is gone, taking another's",
+			"request_id", r.ID, "flow", r.Flow, "by_flow", around.Name, "error", err.Error())
+		call.LambdaConnector = around.LambdaConnector
+		return s.Chain.Send(ctx, call)
 	}
 	return event.Answer{}, &ConnectorGone{fmt.Sprintf("the flow %s was removed, and no other flow "+
 		"calls the function %s: its ledger cannot be asked. Apply the flow %s again, and the request "+

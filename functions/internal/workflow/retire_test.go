@@ -138,8 +138,10 @@ func TestConnectorGone(t *testing.T) {
 		Targets: []request.Target{r.Target}}
 	m.clock.Advance(32 * time.Minute)
 
-	// The flow is there: its connector may let the Runtime in again.
-	m.steps.Flows = requesttest.Flows{same}
+	// The flow is there: that its connector is shut is a fault, and another's is no way around it.
+	renamed := request.Flow{Name: "renamed", LambdaConnector: "arn:renamed",
+		Targets: []request.Target{r.Target}}
+	m.steps.Flows = requesttest.Flows{renamed, same}
 	_, err := m.reconcile(t)
 	assert.IsType(t, &workflow.ReconcileFailed{}, err)
 
@@ -160,8 +162,7 @@ func TestConnectorGone(t *testing.T) {
 	assert.Contains(t, m.told[len(m.told)-1].What, "The flow postgres was removed, and no other flow calls")
 
 	// It was renamed.
-	m.steps.Flows = requesttest.Flows{{Name: "renamed", LambdaConnector: "arn:renamed",
-		Targets: []request.Target{r.Target}}}
+	m.steps.Flows = requesttest.Flows{renamed}
 	got, err = m.reconcile(t)
 	require.NoError(t, err)
 	assert.Equal(t, 1, got.Ended)
