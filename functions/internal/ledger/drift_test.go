@@ -111,6 +111,13 @@ func TestHandThatChangedAMembershipIsReported(t *testing.T) {
 		exec(f, f.owner, "GRANT %s TO %s", f.name("readonly"), f.name("alice"))
 		if f.server.Major >= 16 {
 			require.Equal(f, changed, f.drift())
+			// It does not stand for the run's own.
+			exec(f, f.root, "REVOKE %s FROM %s GRANTED BY %s", f.name("readonly"), f.name("alice"),
+				name(f.broker))
+			require.Equal(f, append(changed, f.drifted(event.DriftMissing, "run", "alice", "readonly")),
+				f.drift())
+			exec(f, f.root, "GRANT %s TO %s GRANTED BY %s", f.name("readonly"), f.name("alice"),
+				name(f.broker))
 			exec(f, f.owner, "REVOKE %s FROM %s", f.name("readonly"), f.name("alice"))
 		}
 		require.Empty(f, f.drift())

@@ -18,6 +18,11 @@ func TestOrdinaryWorkIsNotReported(t *testing.T) {
 		exec(f, f.owner, `CREATE TABLE parts (id serial PRIMARY KEY, name text);
 			GRANT SELECT ON parts TO %s WITH GRANT OPTION; GRANT SELECT ON parts TO PUBLIC`,
 			f.name("readwrite"))
+		// What was theirs before.
+		exec(f, f.root, `CREATE TABLE hers (x int); ALTER TABLE hers OWNER TO %[1]s;
+			GRANT SELECT ON hers TO PUBLIC; CREATE FUNCTION hers() RETURNS int LANGUAGE sql AS 'SELECT 1';
+			ALTER FUNCTION hers() OWNER TO %[1]s; GRANT %[2]s TO %[1]s; CREATE POLICY hers ON parts TO
+			%[1]s USING (true); ALTER ROLE %[1]s SET work_mem = '1MB'`, f.name("alice"), f.name("Read Only"))
 		f.escalate("run", "alice", "readwrite")
 
 		holder := f.login("alice")
@@ -41,8 +46,9 @@ func TestOrdinaryWorkIsNotReported(t *testing.T) {
 			ALTER ROLE %[1]s SET work_mem = '1MB'; ANALYZE orders; REINDEX TABLE parts`,
 			f.name("bob"), f.name("readwrite"), f.name("others"))
 		exec(f, f.login("bob"), `CREATE TABLE his (x int); GRANT SELECT ON his TO PUBLIC`)
-		// Another's grant of the same role is the broker's own doing.
+		// Another's grant of the same role, and theirs of another, are the broker's own doing.
 		f.escalate("another", "bob", "readwrite")
+		f.escalate("beside", "alice", "readonly")
 
 		answer := f.deescalate("run")
 		assert.Empty(f, answer.LeftBehind)
@@ -50,6 +56,14 @@ func TestOrdinaryWorkIsNotReported(t *testing.T) {
 		// Nor does it read what is from before.
 		f.escalate("again", "alice", "readwrite")
 		assert.Empty(f, f.deescalate("again").LeftBehind)
+		// Nor what goes with the session, where that goes on.
+		f.Ledger = f.ledgerWith(f.broker, Options{KeepSessions: true})
+		f.escalate("kept", "alice", "readwrite")
+		exec(f, f.login("alice"), `SET ROLE %s; CREATE TEMP TABLE sums (x int);
+			GRANT SELECT ON sums TO PUBLIC; GRANT SELECT (x) ON sums TO PUBLIC; CREATE TEMP VIEW few AS
+			TABLE sums; CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
+			f.name("readwrite"))
+		assert.Empty(f, f.deescalate("kept").LeftBehind)
 	})
 }
 

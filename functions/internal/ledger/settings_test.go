@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,7 +112,7 @@ func TestLoginsThatFailAreTold(t *testing.T) {
 
 // TestDatabasesOfOtherEncodings has reasons that the encoding lacks characters of.
 func TestDatabasesOfOtherEncodings(t *testing.T) {
-	reasons := []string{"Größe – “quoted” …", "日本語で", "🙂", "plain", `C:\new – \u0041`, "é\x00"}
+	reasons := []string{"Größe", "Größe – “quoted” …", "日本語で", "🙂", "plain", `C:\new – \u0041`, "é\x00"}
 	for _, server := range servers {
 		t.Run(fmt.Sprint(server.Major), func(t *testing.T) {
 			t.Parallel()
@@ -125,7 +126,11 @@ func TestDatabasesOfOtherEncodings(t *testing.T) {
 func encoded(t *testing.T, server *pgserver.Server, encoding string, reasons []string) {
 	f := newFixtureIn(t, server, true, encoding)
 	for i, reason := range reasons {
-		request := f.request(fmt.Sprint("run–", i), "alice", "readonly")
+		run := fmt.Sprint("run–", i)
+		if i == 0 {
+			run = "run" // Where one text has to be written otherwise, all of them are.
+		}
+		request := f.request(run, "alice", "readonly")
 		request.Reason = reason
 		granted, err := f.Escalate(f.Context(), request)
 		require.NoError(f, err, reason)
@@ -136,8 +141,13 @@ func encoded(t *testing.T, server *pgserver.Server, encoding string, reasons []s
 		status, err := f.Status(f.Context())
 		require.NoError(f, err)
 		require.Len(f, status.Active, 1)
-		assert.Contains(f, []string{reason, escape(reason), "é\uFFFD", `\u00e9\ufffd`},
-			status.Active[0].Reason)
+		// It is kept as it is where the encoding has all its characters.
+		kept := strings.ReplaceAll(reason, "\x00", "\uFFFD")
+		if encoding == "SQL_ASCII" || encoding == "LATIN1" && reason == "Größe" || reason == "plain" {
+			assert.Equal(f, kept, status.Active[0].Reason)
+		} else {
+			assert.Contains(f, []string{kept, escape(kept)}, status.Active[0].Reason)
+		}
 		ended, err := f.Deescalate(f.Context(), End{Run: request.Run})
 		require.NoError(f, err, reason)
 		require.True(f, ended.Changed)

@@ -28,8 +28,8 @@ func TestUnknownUserIsMade(t *testing.T) {
 		require.NoError(f, err)
 		assert.False(f, again.UserMade)
 
-		// A login, no password, nothing else, and marked as ours.
-		require.True(f, query[bool](f, `SELECT rolcanlogin AND rolpassword IS NULL
+		// A login, no password, ten connections, nothing else, and marked as ours.
+		require.True(f, query[bool](f, `SELECT rolcanlogin AND rolpassword IS NULL AND rolconnlimit = 10
 			AND NOT (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls)
 			FROM pg_authid WHERE rolname = $1`, f.of("Zoë's")))
 		require.Equal(f, "Made by sym for Zoë's@example.com", query[string](f,
