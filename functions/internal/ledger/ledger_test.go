@@ -833,24 +833,15 @@ func TestLockedLedgerIsBusy(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		f.escalate("run", "alice", "readonly")
 		exec(f, f.root, "BEGIN; LOCK TABLE sym.grants")
-		ctx, cancel := context.WithTimeout(f.Context(), time.Second)
-		defer cancel()
-		start := time.Now()
-		_, err := f.Deescalate(ctx, End{Run: "run_" + f.suffix})
-		require.IsType(f, database.DatabaseBusy{}, err)
-		assert.Less(f, time.Since(start), time.Second)
+		// It says so while there is time left to say it.
+		f.within(4*time.Second, func(ctx context.Context) {
+			_, err := f.Deescalate(ctx, End{Run: "run_" + f.suffix})
+			require.IsType(f, database.DatabaseBusy{}, err)
+		})
 		exec(f, f.root, "ROLLBACK")
 		assert.True(f, f.deescalate("run").Changed)
 		assert.Zero(f, query[int](f, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
 			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`))
-	})
-}
-
-func TestReadOnlyServerIsUnavailable(t *testing.T) {
-	everywhere(t, func(f *fixture) {
-		exec(f, f.root, "ALTER ROLE %s SET default_transaction_read_only = on", name(f.broker))
-		// Such a default gives way to the transaction's own mode, unlike a standby.
-		f.escalate("run", "alice", "readonly")
 	})
 }
 

@@ -43,7 +43,7 @@ func TestAnybodysAdvisoryLockHindersNobody(t *testing.T) {
 			exec(f, mallory, "SELECT pg_advisory_lock(hashtext('sym run'), hashtext(%s))",
 				database.Literal(run+"_"+f.suffix))
 		}
-		f.within(4*time.Second, func(ctx context.Context) {
+		f.within(28*time.Second, func(ctx context.Context) {
 			f.escalate("run", "alice", "readonly")
 			f.escalate("over", "bob", "readonly")
 			_, err := f.Deescalate(ctx, End{Run: "run_" + f.suffix})
@@ -77,7 +77,7 @@ func TestLockedLedgerKeepsNobodysRole(t *testing.T) {
 			exec(f, mallory, "BEGIN; LOCK TABLE sym.%s IN ACCESS EXCLUSIVE MODE", table)
 			others = append(others, f.login("mallory of "+table))
 		}
-		f.within(15*time.Second, func(ctx context.Context) {
+		f.within(28*time.Second, func(ctx context.Context) {
 			_, err := f.Deescalate(ctx, End{Run: "ended_" + f.suffix,
 				User: f.of("bob"), Role: f.of("readonly")})
 			require.ErrorContains(f, err, "was taken from")
@@ -109,7 +109,7 @@ func TestPreparedTransactionThatLocksTheLedgerIsNamed(t *testing.T) {
 		mallory := f.writer("mallory")
 		exec(f, mallory, "BEGIN; LOCK TABLE sym.grants; PREPARE TRANSACTION '%s'", f.suffix)
 		require.NoError(f, mallory.Close(f.Context()))
-		f.within(20*time.Second, func(ctx context.Context) {
+		f.within(28*time.Second, func(ctx context.Context) {
 			end := End{Run: "run_" + f.suffix, User: f.of("alice"), Role: f.of("readonly")}
 			_, err := f.Deescalate(ctx, end)
 			require.ErrorContains(f, err, "ROLLBACK PREPARED '"+f.suffix+"'")
@@ -174,7 +174,7 @@ func TestRowLocksOfTheLedgerAreTheBrokersAlone(t *testing.T) {
 			require.NoError(f, err)
 			require.Zero(f, tag.RowsAffected(), "row-level security shows no row to lock")
 		}
-		f.within(4*time.Second, func(ctx context.Context) {
+		f.within(28*time.Second, func(ctx context.Context) {
 			_, err := f.Deescalate(ctx, End{Run: "run_" + f.suffix})
 			require.NoError(f, err)
 		})
