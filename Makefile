@@ -8,6 +8,9 @@ ARCH ?= arm64
 # product does not depend on what they depend on.
 TOOL := go tool -modfile=.tools/go.mod
 
+# What a target needs of this machine is found or installed, else named at once.
+PREPARE   := go run ./test/sandbox/machine/prepare
+
 TERRAFORM = $$(go run ./test/sandbox/tools/install terraform)
 MODULES   := $(sort $(dir $(wildcard modules/*/main.tf)))
 SCRIPTS   := .ci/run
@@ -27,6 +30,7 @@ client: ## Build the command-line client into .build/sym.
 	go build -trimpath -o .build/ ./functions/sym
 
 sandbox: ## Deploy to an AWS on this machine, and see one request from start to finish.
+	@$(PREPARE) sandbox ./test/sandbox/story
 	@mkdir -p .build && go build -o .build/story ./test/sandbox/story
 	@exec .build/story
 
@@ -35,9 +39,11 @@ test: ## Run every suite: functions, sandbox, and the deployed whole.
 	@go run ./test/suites
 
 bench: ## Measure the Postgres function beside what pgx alone needs (BENCH_JSON=file).
+	@$(PREPARE) bench ./functions/bench
 	@go run ./functions/bench
 
 lint: ## Check form and faults of Go, Terraform and shell.
+	@$(PREPARE) lint -modfile=.tools/go.mod tool
 	@echo "gofmt"; bad=$$(gofmt -l .); test -z "$$bad" || { echo "not in form: $$bad" >&2; exit 1; }
 	@echo "go vet"; go vet ./...
 	@echo "go mod tidy"; go mod tidy -diff
@@ -46,8 +52,6 @@ lint: ## Check form and faults of Go, Terraform and shell.
 	@echo "tflint"; $(TOOL) tflint --recursive --config "$(CURDIR)/.tflint.hcl"
 	@echo "terraform-docs"; for m in $(MODULES); do \
 		$(TOOL) terraform-docs -c .terraform-docs.yml --output-check "$$m" >/dev/null || exit 1; done
-	@command -v shellcheck >/dev/null || { echo "shellcheck is missing:" \
-		"apt-get install shellcheck, or brew install shellcheck" >&2; exit 1; }
 	@echo "shellcheck"; shellcheck $(SCRIPTS)
 	@echo "Clean."
 

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"maps"
 	"path/filepath"
 	"testing"
 
@@ -30,11 +31,9 @@ func TestModules(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, sandbox.CopySource(root, dir, filepath.Join("modules", name)))
 			env := map[string]string{"AWS_EC2_METADATA_DISABLED": "true"}
-			config, err := tools.TerraformConfig(dir)
+			provider, err := tools.TerraformEnv(dir)
 			require.NoError(t, err)
-			if config != "" {
-				env["TF_CLI_CONFIG_FILE"] = config
-			}
+			maps.Copy(env, provider)
 			options := &terraform.Options{
 				TerraformBinary: program, TerraformDir: filepath.Join(dir, "modules", name),
 				EnvVars: env, NoColor: true, Logger: logger.Discard,

@@ -26,15 +26,15 @@ import (
 // audit records are in a bucket that nobody can change.
 func TestProd(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	defer cancel()
-	box, options := newBox(t, ctx, "prod", map[string]any{
+	box, options := newBox(t, "prod", map[string]any{
 		"pg_targets":         []map[string]any{{"role_name": "reports", "max_duration": 3600}},
 		"sym_org_slug":       "acme",
 		"flow_vars":          map[string]any{"approvers": approver},
 		"slack_workspace_id": slack.Workspace,
 		"audit_bucket":       map[string]any{"retention_days": 1},
 	})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
 	options.BackendConfig, options.Lock = stateBucket(t, ctx, box), true
 
 	// What is missing is said in one sentence, and nothing is made.
@@ -86,15 +86,15 @@ func TestProd(t *testing.T) {
 // its bastion.
 func TestProdWithExample(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	defer cancel()
-	box, options := newBox(t, ctx, "prod", map[string]any{
+	box, options := newBox(t, "prod", map[string]any{
 		"db_enabled": true, "bastion_enabled": true, "sym_org_slug": "acme",
 		"pg_targets": []map[string]any{{"role_name": "readonly", "max_duration": 60}},
 		"flow_vars":  map[string]any{"approvers": approver},
 		// Whose database user has another name than their address.
 		"usernames": map[string]string{"ann@example.com": "alice"},
 	})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
 	options.BackendConfig = stateBucket(t, ctx, box)
 	terraform.InitAndApplyContext(t, ctx, options)
 	require.Equal(t, 0, terraform.PlanExitCodeContext(t, ctx, options), "after an apply, a plan has nothing to do")

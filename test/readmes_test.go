@@ -23,9 +23,9 @@ var example = regexp.MustCompile("(?s)```hcl plans=(\\d+)\n(.*?)```")
 // configuration together, as a team would write it.
 func TestReadmes(t *testing.T) {
 	t.Parallel()
+	box, options := newBox(t, "sandbox", nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	box, options := newBox(t, ctx, "sandbox", nil)
 	dir := filepath.Join(options.TerraformDir, "..", "..")
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "functions"), 0o755))
 	require.NoError(t, os.Symlink(options.Vars["package_dir"].(string), filepath.Join(dir, "functions", "dist")))

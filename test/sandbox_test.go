@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/gruntwork-io/terratest/modules/logger"
 	"github.com/gruntwork-io/terratest/modules/terraform"
-	test_structure "github.com/gruntwork-io/terratest/modules/test-structure"
 	"github.com/stretchr/testify/require"
 
 	"sym-postgres-quickstart/test/sandbox"
@@ -32,20 +32,20 @@ const (
 // SKIP_teardown=true.
 func TestSandbox(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
-	defer cancel()
-	box, options := newBox(t, ctx, "sandbox", map[string]any{
+	box, options := newBox(t, "sandbox", map[string]any{
 		"sym_account_ids":    []string{outsideAccount},
 		"slack_workspace_id": slack.Workspace,
 		"rules":              map[string]any{"readwrite": map[string]any{"approvals": 2}},
 	})
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	defer cancel()
 	terraform.InitAndApplyContext(t, ctx, options)
 
 	deployment := readDeployment(t, ctx, options)
 	require.NoError(t, box.InstallSlackApp(ctx, deployment))
 	world := &world{box: box, deployment: deployment}
 
-	test_structure.RunTestStage(t, "stories", func() {
+	stage(t, "stories", func() {
 		t.Run("stories", func(t *testing.T) {
 			for name, story := range stories {
 				t.Run(name, func(t *testing.T) {
@@ -55,16 +55,28 @@ func TestSandbox(t *testing.T) {
 			}
 		})
 	})
-	test_structure.RunTestStage(t, "plan", func() {
+	stage(t, "plan", func() {
 		require.Equal(t, 0, terraform.PlanExitCodeContext(t, ctx, options),
 			"after an apply, a plan has nothing to do")
 		requireRulesRefused(t, ctx, options)
 		requireSettingsRefused(t, ctx, options)
 	})
-	test_structure.RunTestStage(t, "teardown", func() {
+	stage(t, "teardown", func() {
 		terraform.DestroyContext(t, ctx, options)
 		requireNothingLeft(t, ctx, box)
 	})
+}
+
+// stage runs a part of a test unless the environment variable SKIP_ and its name is set. Terratest
+// has the same in its package test-structure, which would have the suite compile the clients of
+// Kubernetes and of twenty AWS services.
+func stage(t *testing.T, name string, run func()) {
+	t.Helper()
+	if os.Getenv("SKIP_"+name) != "" {
+		t.Logf("The stage %s is skipped.", name)
+		return
+	}
+	run()
 }
 
 // requireRulesRefused plans with rules that cannot be used, and asserts that the plan says where
@@ -103,12 +115,13 @@ func requireSettingsRefused(t *testing.T, ctx context.Context, options *terrafor
 }
 
 // newBox starts a sandbox for a test, builds the functions into it, and
-// prepares to deploy an environment.
-func newBox(t *testing.T, ctx context.Context, environment string, variables map[string]any) (*sandbox.Sandbox, *terraform.Options) {
+// prepares to deploy an environment. A test's own deadline begins afterwards: whatever has to be
+// installed, downloaded or compiled takes as long as it takes.
+func newBox(t *testing.T, environment string, variables map[string]any) (*sandbox.Sandbox, *terraform.Options) {
 	t.Helper()
 	root, err := filepath.Abs("..")
 	require.NoError(t, err)
-	box, err := sandbox.Start(ctx)
+	box, err := sandbox.Start(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -116,7 +129,7 @@ func newBox(t *testing.T, ctx context.Context, environment string, variables map
 		}
 		require.NoError(t, box.Close())
 	})
-	packages, architecture, err := box.Build(ctx, root)
+	packages, architecture, err := box.Build(t.Context(), root)
 	require.NoError(t, err)
 	dir, err := box.Workspace(root, environment)
 	require.NoError(t, err)

@@ -3,6 +3,9 @@
 // the same archive, byte for byte.
 //
 //	go run ./functions/build -arch arm64 -out functions/dist
+//
+// With -here it builds for this machine and for trying things on it alone: it takes the packages
+// that `go test` has compiled, and two machines need not come to the same archive.
 package main
 
 import (
@@ -16,6 +19,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"time"
 )
 
@@ -29,16 +34,20 @@ func main() {
 	arch := flag.String("arch", "arm64", "processor to build for: arm64 or amd64")
 	system := flag.String("os", "linux", "operating system to build for; Lambda's is linux")
 	out := flag.String("out", filepath.Join("functions", "dist"), "folder for the archives")
+	here := flag.Bool("here", false, "build quickly, for this machine alone")
 	flag.Parse()
+	if *here {
+		*system, *arch = runtime.GOOS, runtime.GOARCH
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *arch, *system, *out); err != nil {
+	if err := run(ctx, *arch, *system, *out, *here); err != nil {
 		fmt.Fprintln(os.Stderr, "The functions were not built:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, arch, system, out string) error {
+func run(ctx context.Context, arch, system, out string, here bool) error {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
@@ -50,7 +59,7 @@ func run(ctx context.Context, arch, system, out string) error {
 	for i, name := range functions {
 		began := time.Now()
 		binary := filepath.Join(scratch, name)
-		if err := compile(ctx, name, arch, system, binary); err != nil {
+		if err := compile(ctx, name, arch, system, binary, here); err != nil {
 			return err
 		}
 		archive := filepath.Join(out, name+".zip")
@@ -65,11 +74,18 @@ func run(ctx context.Context, arch, system, out string) error {
 }
 
 // compile builds without what differs between two machines: paths, version
-// control, symbols, C.
-func compile(ctx context.Context, name, arch, system, binary string) error {
-	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
-		"-tags", "lambda.norpc", "-ldflags", "-s -w -buildid=", "-o", binary, "./functions/"+name)
-	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+arch)
+// control, symbols, C. For this machine alone it leaves paths and C in, since every package would
+// have to be compiled anew without them.
+func compile(ctx context.Context, name, arch, system, binary string, here bool) error {
+	arguments := []string{"build", "-buildvcs=false", "-tags", "lambda.norpc",
+		"-ldflags", "-s -w -buildid=", "-o", binary, "./functions/" + name}
+	environment := os.Environ()
+	if !here {
+		arguments = slices.Insert(arguments, 1, "-trimpath")
+		environment = append(environment, "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+arch)
+	}
+	c := exec.CommandContext(ctx, "go", arguments...)
+	c.Env = environment
 	c.Stderr = os.Stderr
 	if err := c.Run(); err != nil {
 		return fmt.Errorf("functions/%s does not compile: %w", name, err)

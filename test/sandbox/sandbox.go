@@ -10,12 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -23,6 +22,7 @@ import (
 
 	"sym-postgres-quickstart/test/sandbox/front"
 	"sym-postgres-quickstart/test/sandbox/moto"
+	"sym-postgres-quickstart/test/sandbox/pgserver"
 	"sym-postgres-quickstart/test/sandbox/slack"
 	"sym-postgres-quickstart/test/sandbox/tools"
 )
@@ -42,7 +42,7 @@ type Sandbox struct {
 
 	moto      *moto.Server
 	log       *os.File
-	terraform string // The configuration of Terraform's command line, if any.
+	terraform map[string]string // What Terraform finds the provider by.
 }
 
 // Start starts a sandbox in a new folder.
@@ -56,8 +56,9 @@ func Start(ctx context.Context) (_ *Sandbox, err error) {
 	if s.Terraform, err = tools.Terraform(ctx); err != nil {
 		return nil, err
 	}
-	if err := tools.Postgres(ctx); err != nil {
-		return nil, err
+	if len(pgserver.Installed()) == 0 {
+		return nil, errors.New("there is no PostgreSQL server on this machine: " +
+			"go run ./test/sandbox/machine/prepare sandbox installs one, or says how")
 	}
 	if s.Dir, err = os.MkdirTemp("", "sym-sandbox-"); err != nil {
 		return nil, err
@@ -66,7 +67,10 @@ func Start(ctx context.Context) (_ *Sandbox, err error) {
 	if err := os.Chmod(s.Dir, 0o755); err != nil {
 		return nil, err
 	}
-	if s.terraform, err = tools.TerraformConfig(s.Dir); err != nil {
+	if _, err := tools.Provider(ctx, s.Terraform); err != nil {
+		return nil, err
+	}
+	if s.terraform, err = tools.TerraformEnv(s.Dir); err != nil {
 		return nil, err
 	}
 	if s.log, err = os.Create(filepath.Join(s.Dir, "sandbox.log")); err != nil {
@@ -155,9 +159,7 @@ func (s *Sandbox) Env() map[string]string {
 		"AWS_SECRET_ACCESS_KEY":     s.Admin.SecretAccessKey,
 		"AWS_EC2_METADATA_DISABLED": "true",
 	}
-	if s.terraform != "" {
-		env["TF_CLI_CONFIG_FILE"] = s.terraform
-	}
+	maps.Copy(env, s.terraform)
 	return env
 }
 
@@ -183,23 +185,6 @@ func (s *Sandbox) Config(keys aws.Credentials) aws.Config {
 			return keys, nil
 		}),
 	}
-}
-
-// Build builds the functions from the source in root for this machine, and
-// answers the folder of the archives and the architecture in Lambda's words.
-func (s *Sandbox) Build(ctx context.Context, root string) (dir, architecture string, err error) {
-	dir = filepath.Join(s.Dir, "dist")
-	c := exec.CommandContext(ctx, "go", "run", "./functions/build",
-		"-os", runtime.GOOS, "-arch", runtime.GOARCH, "-out", dir)
-	c.Dir = root
-	if out, err := c.CombinedOutput(); err != nil {
-		return "", "", fmt.Errorf("%w: %s", err, out)
-	}
-	architecture = map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
-	if architecture == "" {
-		return "", "", fmt.Errorf("functions do not run on processors of the kind %s", runtime.GOARCH)
-	}
-	return dir, architecture, nil
 }
 
 // Workspace copies an environment and the modules it uses into a folder of the

@@ -42,21 +42,29 @@ var (
 	finished = regexp.MustCompile(`: Creation complete after`)
 )
 
-// Apply runs terraform init and apply. It tells progress of every resource that
-// is done.
-func (w *Workdir) Apply(ctx context.Context, progress func(Progress)) error {
-	if _, err := w.run(ctx, nil, "init", "-input=false", "-no-color"); err != nil {
-		return err
+// Init runs terraform init.
+func (w *Workdir) Init(ctx context.Context) error {
+	_, err := w.run(ctx, nil, "init", "-input=false", "-no-color")
+	return err
+}
+
+// Apply runs terraform apply, for everything or for the targets and what they need. It tells
+// progress of every resource that is done.
+func (w *Workdir) Apply(ctx context.Context, progress func(Progress), targets ...string) error {
+	arguments := append([]string{"apply", "-auto-approve", "-input=false", "-no-color"}, w.vars...)
+	for _, target := range targets {
+		arguments = append(arguments, "-target="+target)
 	}
 	var p Progress
 	_, err := w.run(ctx, func(line string) {
 		if match := planned.FindStringSubmatch(line); match != nil {
 			p.Total, _ = strconv.Atoi(match[1])
+			progress(p)
 		} else if finished.MatchString(line) {
 			p.Done++
 			progress(p)
 		}
-	}, append([]string{"apply", "-auto-approve", "-input=false", "-no-color"}, w.vars...)...)
+	}, arguments...)
 	return err
 }
 

@@ -36,12 +36,11 @@ type part struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := runParts(ctx, []part{
-		{name: "tools", run: installTools, needed: true},
+	if err := runParts(ctx, []part{
+		{name: "prepare", run: prepare, needed: true},
 		{name: "suites", run: testAllButDeployed},
 		{name: "deployed", run: testDeployed},
-	})
-	if err != nil {
+	}); err != nil {
 		os.Exit(1)
 	}
 }
@@ -56,7 +55,8 @@ func runParts(ctx context.Context, parts []part) error {
 		err := p.run(ctx)
 		ended := "passed"
 		if err != nil {
-			ended = "FAILED: " + err.Error()
+			fmt.Fprintln(os.Stderr, err)
+			ended = "FAILED"
 			failed = errors.Join(failed, err)
 		}
 		fmt.Fprintf(&summary, "  %-9s %5.0f s  %s\n", p.name, time.Since(began).Seconds(), ended)
@@ -66,11 +66,6 @@ func runParts(ctx context.Context, parts []part) error {
 	}
 	fmt.Printf("\nHow long each part took:\n%s", summary.String())
 	return failed
-}
-
-// installTools installs what the suites need and this machine lacks.
-func installTools(ctx context.Context) error {
-	return goCommand(ctx, os.Stdout, "run", "./test/sandbox/tools/install")
 }
 
 func testAllButDeployed(ctx context.Context) error {
@@ -84,11 +79,13 @@ func testAllButDeployed(ctx context.Context) error {
 
 func testDeployed(ctx context.Context) error {
 	fmt.Println("The suite that deploys everything takes minutes, and reports at the end.")
-	return test(ctx, deployed)
+	// What it deploys is built from source that the test program is not compiled from: a result from
+	// before may be another source's.
+	return test(ctx, "-count=1", deployed)
 }
 
-func test(ctx context.Context, packages ...string) error {
-	return goCommand(ctx, os.Stdout, append([]string{"test", "-timeout", "40m", "-parallel", "8"}, packages...)...)
+func test(ctx context.Context, arguments ...string) error {
+	return goCommand(ctx, os.Stdout, append([]string{"test", "-timeout", "40m", "-parallel", "8"}, arguments...)...)
 }
 
 // allButDeployed lists the packages of this module but for the deployed suite.

@@ -91,13 +91,13 @@ func newTerraform(t *testing.T, r *runtime) *terraform {
 		os.DirFS(filepath.Join("../../..", module))))
 	// What Terraform may have left where somebody ran it by hand.
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, module, ".terraform")))
-	config, err := tools.TerraformConfig(dir)
+	provider, err := tools.TerraformEnv(dir)
 	require.NoError(t, err)
 	env := append(os.Environ(), "AWS_ENDPOINT_URL="+r.URL, "AWS_REGION=eu-west-1",
 		"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_SESSION_TOKEN=",
 		"AWS_PROFILE=", "AWS_EC2_METADATA_DISABLED=true", "TF_IN_AUTOMATION=1")
-	if config != "" {
-		env = append(env, "TF_CLI_CONFIG_FILE="+config)
+	for name, value := range provider {
+		env = append(env, name+"="+value)
 	}
 	return &terraform{t, dir, program, env}
 }

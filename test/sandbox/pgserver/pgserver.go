@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"sym-postgres-quickstart/test/sandbox/machine"
 	"sym-postgres-quickstart/test/sandbox/process"
 )
 
@@ -88,7 +89,7 @@ func start(
 	ctx context.Context, config Config,
 	fill func(s *Server, ctx context.Context, account *account, data string) error,
 ) (*Server, error) {
-	major, err := version(config.Binaries)
+	major, err := machine.PostgresVersion(config.Binaries)
 	if err != nil {
 		return nil, err
 	}

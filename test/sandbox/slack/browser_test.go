@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +12,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"sym-postgres-quickstart/test/sandbox/machine"
 )
 
 // tab is a tab of a real browser, without a window.
@@ -26,15 +27,9 @@ type tab struct {
 // or nowhere.
 func browse(t *testing.T, address string, more ...chromedp.ExecAllocatorOption) tab {
 	t.Helper()
-	browser := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			browser = path
-			break
-		}
-	}
+	browser := machine.Browser()
 	require.NotEmpty(t, browser, "There is no browser to look at the page with: "+
-		"apt-get install chromium, or install Google Chrome.")
+		"go run ./test/sandbox/machine/prepare test installs one, or says how.")
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(browser), chromedp.WindowSize(1280, 860),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.UserDataDir(t.TempDir()),

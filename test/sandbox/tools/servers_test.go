@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sym-postgres-quickstart/test/sandbox/machine"
 	"sym-postgres-quickstart/test/sandbox/pgserver"
 )
 
@@ -25,7 +26,7 @@ func TestServersOfEveryVersion(t *testing.T) {
 		assert.Equal(t, installation.Major, server.Major)
 		require.NoError(t, server.Stop())
 	}
-	for major := range packaged {
+	for major := range machine.PackagedServers {
 		assert.Contains(t, majors, major)
 	}
 	slices.Reverse(majors)

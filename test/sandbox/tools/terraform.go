@@ -5,8 +5,6 @@ package tools
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/hashicorp/go-version"
 	install "github.com/hashicorp/hc-install"
@@ -40,46 +38,4 @@ func Terraform(ctx context.Context) (string, error) {
 			"installed (%w): install it from https://developer.hashicorp.com/terraform/install", err)
 	}
 	return path, nil
-}
-
-// mirrors are the folders in which providers are looked for before the registry
-// is asked; Terraform itself looks into some of them.
-func mirrors() []string {
-	var found []string
-	if dir := os.Getenv("TF_PLUGIN_CACHE_DIR"); dir != "" {
-		found = append(found, dir)
-	}
-	if home, err := os.UserHomeDir(); err == nil {
-		found = append(found, filepath.Join(home, ".terraform.d/plugins"))
-	}
-	found = append(found, "/usr/share/terraform/plugins", "/usr/local/share/terraform/plugins")
-	optional, _ := filepath.Glob("/opt/*/registry.terraform.io")
-	for _, dir := range optional {
-		found = append(found, filepath.Dir(dir))
-	}
-	return found
-}
-
-// TerraformConfig writes a configuration for Terraform's command line that
-// takes the AWS provider from a folder of this machine where one has it, and
-// answers its path. It answers "" where Terraform's own settings do: where no
-// folder has it, or where the user has a configuration of their own.
-func TerraformConfig(dir string) (string, error) {
-	if own := os.Getenv("TF_CLI_CONFIG_FILE"); own != "" {
-		if _, err := os.Stat(own); err == nil {
-			return "", nil
-		}
-	}
-	for _, mirror := range mirrors() {
-		provider := filepath.Join(mirror, "registry.terraform.io/hashicorp/aws")
-		if _, err := os.Stat(provider); err != nil {
-			continue
-		}
-		path := filepath.Join(dir, "terraform.rc")
-		text := fmt.Sprintf("disable_checkpoint = true\nprovider_installation {\n"+
-			"  filesystem_mirror {\n    path    = %q\n    include = [\"registry.terraform.io/hashicorp/aws\"]\n  }\n"+
-			"  direct {\n    exclude = [\"registry.terraform.io/hashicorp/aws\"]\n  }\n}\n", mirror)
-		return path, os.WriteFile(path, []byte(text), 0o644)
-	}
-	return "", nil
 }

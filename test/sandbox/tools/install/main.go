@@ -1,7 +1,7 @@
 // Command install makes sure that what the sandbox needs is on this machine, and
 // says where it is. With a name it prints that one path alone, for scripts.
 //
-//	go run ./test/sandbox/tools/install [terraform|moto|postgres|servers]
+//	go run ./test/sandbox/tools/install [terraform|provider|moto|postgres|servers]
 //
 // The servers are those that the suites run on, 14 to 18. POSTGRES_VERSIONS=15,18 restricts
 // them, here and in the suites.
@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -33,12 +34,21 @@ func run(ctx context.Context, only string) error {
 		find func(context.Context) (string, error)
 	}{
 		{"terraform", tools.Terraform},
-		{"moto", tools.Moto},
-		{"postgres", func(ctx context.Context) (string, error) {
-			if err := tools.Postgres(ctx); err != nil {
+		{"provider", func(ctx context.Context) (string, error) {
+			terraform, err := tools.Terraform(ctx)
+			if err != nil {
 				return "", err
 			}
-			return pgserver.Installed()[0].Binaries, nil
+			return tools.Provider(ctx, terraform)
+		}},
+		{"moto", tools.Moto},
+		{"postgres", func(ctx context.Context) (string, error) {
+			installed := pgserver.Installed()
+			if len(installed) == 0 {
+				return "", errors.New("there is no PostgreSQL server on this machine: " +
+					"go run ./test/sandbox/machine/prepare sandbox installs one, or says how")
+			}
+			return installed[0].Binaries, nil
 		}},
 		{"servers", func(ctx context.Context) (string, error) {
 			servers, err := tools.Servers(ctx)
@@ -63,8 +73,8 @@ func run(ctx context.Context, only string) error {
 		fmt.Printf("%-10s %s\n", tool.name, path)
 	}
 	if only != "" {
-		return fmt.Errorf("there is no tool %q: terraform, moto, postgres "+
-			"and servers are known", only)
+		return fmt.Errorf("there is no tool %q: terraform, provider, moto, "+
+			"postgres and servers are known", only)
 	}
 	return nil
 }
