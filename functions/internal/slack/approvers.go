@@ -29,15 +29,36 @@ func (d desk) tellApprovers(ctx context.Context, r request.Request) error {
 // askMessage asks an approver for their decision, or says how it went.
 func askMessage(r request.Request) message {
 	m := message{
-		text:   summary(r),
+		text: notification("%s asked for %s for %s: %s", r.Requester, r.Target.RoleName,
+			request.Lasting(r.Duration), r.Reason),
 		blocks: []slackapi.Block{about(r), rich(lines(append(terms(r), couldLeave(r)...)...))},
 	}
-	m.blocks = append(m.blocks, rich(lines(append([]line{stateLine(r)}, history(r)...)...)))
-	if r.State == request.Requested {
-		m.blocks = append(m.blocks, slackapi.NewActionBlock("actions", buttons(r)...))
+	if r.State != request.Requested {
+		m.blocks = append(m.blocks, rich(lines(outcome(r)...)), small("Request "+r.ID))
+		return m
 	}
-	m.blocks = append(m.blocks, small("Request "+r.ID))
+	m.blocks = append(m.blocks, rich(lines(append([]line{stateLine(r)}, history(r)...)...)),
+		slackapi.NewActionBlock("actions", buttons(r)...), small("Request "+r.ID))
 	return m
+}
+
+// outcome says how a request was decided, in words that stay true whatever comes of it.
+func outcome(r request.Request) []line {
+	all := []line{{bold("Decided")}}
+	for _, a := range r.Approvals[:min(len(r.Approvals), mostDeeds)] {
+		all = append(all, deed(a, "approved it"))
+	}
+	switch d := r.Decision; {
+	case d == nil:
+		all = append(all, stateLine(r)) // it has failed
+	case d.Action == request.ActionDeny && d.By == r.Requester:
+		all = append(all, deed(*d, "withdrew it"))
+	case d.Action == request.ActionDeny:
+		all = append(all, deed(*d, "denied it"))
+	case d.Action == request.ActionExpire:
+		all = append(all, stateLine(r))
+	}
+	return all
 }
 
 // askedLine mentions those who are asked to approve a request, by their Slack accounts where they

@@ -67,8 +67,18 @@ func TestApproversAreTold(t *testing.T) {
 			assert.NotContains(t, shown(t, w.api.to(channel)[0].Blocks), "Asked:")
 			for _, text := range append(w.api.told(t, bobID), w.api.told(t, daveID)...) {
 				assert.NotContains(t, text, "Deny", "there is nothing left to decide")
-				assert.Contains(t, text, "Approved: the role is being granted")
+				assert.Regexp(t, `Decided\n• bob@example.com approved it 2026-03-03 14:15 UTC`, text)
 			}
+			updates := func() (n int) {
+				for _, p := range append(w.api.to(bobID), w.api.to(daveID)...) {
+					n += p.Updates
+				}
+				return n
+			}
+			before := updates()
+			w.move(t, r.ID, request.Active, request.Revoking, request.Done)
+			w.deliver(t, r.ID)
+			assert.Equal(t, before, updates(), "what is decided need not be told again")
 		})
 	}
 }

@@ -27,10 +27,17 @@ func (s *Sink) renewCopies(ctx context.Context, r request.Request, record reques
 	if err != nil {
 		return fmt.Errorf("looking for the direct messages about a request: %w", err)
 	}
+	decided := r.State != request.Requested
+	closed := false
+	if decided && len(copies) > 0 {
+		if closed, err = s.Store.Noted(ctx, r.ID, askClosedNote); err != nil {
+			return err
+		}
+	}
 	var errs []error
 	for _, c := range copies {
 		kind, channel, ts := c[0], c[1], c[2]
-		if kind == copyHeld && r.State == request.Active ||
+		if kind == copyAsk && closed || kind == copyHeld && r.State == request.Active ||
 			kind == copyStuck && r.State == request.Approved {
 			continue
 		}
@@ -39,8 +46,16 @@ func (s *Sink) renewCopies(ctx context.Context, r request.Request, record reques
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil || closed || !decided || len(copies) == 0 {
+		return err
+	}
+	_, err = s.Store.Note(ctx, r.ID, askClosedNote)
+	return err
 }
+
+// askClosedNote is what is noted of a request whose approvers' messages say how it was decided: they
+// need not be changed any more. There may be many, and Slack counts calls.
+const askClosedNote = "slack-ask-closed"
 
 // renewed is a direct message about a request as it is now.
 func renewed(kind string, r request.Request) message {
