@@ -76,6 +76,7 @@ SELECT set_config('sym.broker', :'broker', true) AS broker,
 \ir setup/examine.sql
 \ir setup/readers.sql
 \ir setup/questions.sql
+\ir setup/in_use.sql
 \ir setup/left_behind.sql
 \ir setup/take_back.sql
 \ir setup/rights.sql

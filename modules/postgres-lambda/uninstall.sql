@@ -77,6 +77,7 @@ $$;
 -- Each by its name and never with CASCADE: what somebody has put beside them stops this.
 DROP FUNCTION IF EXISTS sym.assign_user(name, text);
 DROP FUNCTION IF EXISTS sym.clear_way();
+DROP FUNCTION IF EXISTS sym.clear_way(boolean);
 DROP FUNCTION IF EXISTS sym.create_user(name, text);
 DROP FUNCTION IF EXISTS sym.danger(oid);
 DROP FUNCTION IF EXISTS sym.end_sessions(oid, oid, interval);
@@ -89,11 +90,16 @@ DROP FUNCTION IF EXISTS sym.held_by_others(text, oid, oid, text, boolean);
 DROP FUNCTION IF EXISTS sym.holding(text);
 DROP FUNCTION IF EXISTS sym.holds(oid, oid);
 DROP FUNCTION IF EXISTS sym.left_behind(oid, oid, xid8, xid8);
+DROP FUNCTION IF EXISTS sym.in_use(oid);
+DROP FUNCTION IF EXISTS sym.look_again(integer);
+DROP FUNCTION IF EXISTS sym.mark(text, text);
 DROP FUNCTION IF EXISTS sym.micros(timestamptz);
 DROP FUNCTION IF EXISTS sym.note_granted(text, text, text, text, text, bigint, bigint, boolean,
     boolean);
 DROP FUNCTION IF EXISTS sym.note_revoked(text, bigint, bigint, text[]);
 DROP FUNCTION IF EXISTS sym.oldest_open(oid);
+DROP FUNCTION IF EXISTS sym.open_now();
+DROP FUNCTION IF EXISTS sym.owned_by(oid[]);
 DROP FUNCTION IF EXISTS sym.prepared(oid, oid, timestamptz);
 DROP FUNCTION IF EXISTS sym.readers();
 DROP FUNCTION IF EXISTS sym.resolve(name, oid);

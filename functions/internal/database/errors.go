@@ -19,7 +19,12 @@ func (e DatabaseUnavailable) Error() string { return e.Message }
 
 // DatabaseBusy is the error where the database was reached and had no time: a lock, too
 // many connections, or somebody else's change at the same moment.
-type DatabaseBusy struct{ Message string }
+type DatabaseBusy struct {
+	Message string
+	// SQLState is PostgreSQL's code, such as 55P03 for a lock; empty where the server did not
+	// refuse anything.
+	SQLState string
+}
 
 func (e DatabaseBusy) Error() string { return e.Message }
 
@@ -51,6 +56,7 @@ var (
 		"53":    true, // Too many connections, out of memory or disk.
 		"23505": true, // Another granted the same membership meanwhile.
 		"42704": true, // A role was dropped meanwhile.
+		"55006": true, // A session that does not end.
 		"55P03": true, // The lock timeout.
 		"57014": true, // The statement timeout.
 	}
@@ -91,7 +97,7 @@ func Named(err error) error {
 		case class == "28":
 			return CredentialsUnavailable{Message: message}
 		case busy[class] || busy[server.Code] || Meeting(server):
-			return DatabaseBusy{message}
+			return DatabaseBusy{message, server.Code}
 		case unavailable[class] || unavailable[server.Code]:
 			return DatabaseUnavailable{message}
 		}
@@ -101,9 +107,10 @@ func Named(err error) error {
 	switch {
 	case errors.As(err, &connect) && hangs(err):
 		return DatabaseUnavailable{"the database took the connection, and did not finish the login " +
-			"in time: it is overloaded, or somebody locks its catalogue (a superuser sees who, in " +
-			"another database: SELECT pid FROM pg_locks WHERE NOT granted AND mode = " +
-			"'AccessExclusiveLock'): " + lastLine(err)}
+			"in time: it is overloaded, or somebody locks its catalogue, and then logins to the other " +
+			"databases of the server may hang, too (from a session that is open: SELECT pid FROM " +
+			"pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'; otherwise restart the " +
+			"server): " + lastLine(err)}
 	case errors.As(err, &connect):
 		return DatabaseUnavailable{"the database cannot be reached: " + lastLine(err)}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

@@ -145,7 +145,8 @@ func (l *Ledger) disbelieve(ctx context.Context, end End, answer *event.Deescala
 func explained(err error, before, after string) error {
 	switch named := err.(type) {
 	case database.DatabaseBusy:
-		return database.DatabaseBusy{Message: before + named.Message + after}
+		return database.DatabaseBusy{
+			Message: before + named.Message + after, SQLState: named.SQLState}
 	case database.DatabaseRefused:
 		return database.DatabaseRefused{
 			Message: before + named.Message + after, SQLState: named.SQLState}

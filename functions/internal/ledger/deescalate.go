@@ -37,11 +37,13 @@ func (l *Ledger) Deescalate(ctx context.Context, end End) (event.Deescalated, er
 	return answer, nil
 }
 
-// patience is for how long an end waits: for locks that others hold, and for sessions to go.
+// patience is for how long an end waits: for locks that others hold, and for sessions to go. With
+// none for sessions it does no more than take the role.
 type patience struct{ locks, sessions time.Duration }
 
 var (
 	patiently = patience{maxLockWait, 3 * time.Second}
+	revoking  = patience{briefly, 0}
 	hastily   = patience{briefly, 100 * time.Millisecond}
 	notAtAll  = patience{time.Millisecond, time.Millisecond}
 )
@@ -134,13 +136,15 @@ func (l *Ledger) deescalate(
 		id, now.UserOID, now.RoleOID, now.Grantors,
 	).QueryRow(func(row pgx.Row) error { return row.Scan(&still) })
 	batch.Queue("COMMIT")
-	beginSessions(ctx, batch, wait.locks)
-	batch.Queue(`SELECT sym.finish($1, $2::bigint, $3::bigint, $4::boolean, $5::boolean,
-		$6::bigint)::text`, id, now.UserOID, now.RoleOID,
-		!l.options.KeepSessions && (now.Here && !now.SessionsEnded || took),
-		l.options.Readers.listed(), wait.sessions.Milliseconds(),
-	).QueryRow(func(row pgx.Row) error { return scanJSON(row, &finished) })
-	batch.Queue("COMMIT")
+	if wait.sessions > 0 {
+		beginSessions(ctx, batch, wait.locks)
+		batch.Queue(`SELECT sym.finish($1, $2::bigint, $3::bigint, $4::boolean, $5::boolean,
+			$6::bigint)::text`, id, now.UserOID, now.RoleOID,
+			!l.options.KeepSessions && (now.Here && !now.SessionsEnded || took),
+			l.options.Readers.listed(), wait.sessions.Milliseconds(),
+		).QueryRow(func(row pgx.Row) error { return scanJSON(row, &finished) })
+		batch.Queue("COMMIT")
+	}
 	if err := run(ctx, conn, batch); err != nil {
 		return event.Deescalated{}, err
 	}

@@ -56,9 +56,34 @@ func (l *Ledger) lookBehind(ctx context.Context, answer *event.Deescalated) {
 		return
 	}
 	answer.LeftBehind, answer.LeftBehindMore = found, more
+	l.noteTold(ctx, answer)
 	for _, left := range found {
 		l.log.Warn("left behind", "run", answer.Run, "user", answer.User, "role", answer.Role,
 			"kind", left.Kind, "what", left.What, "taken_back", left.TakenBack)
+	}
+}
+
+// noteTold notes what people are told now, so that they are not told again when somebody looks
+// again.
+func (l *Ledger) noteTold(ctx context.Context, answer *event.Deescalated) {
+	if len(answer.LeftBehind) == 0 {
+		return
+	}
+	var kinds, whats []string
+	for _, left := range answer.LeftBehind {
+		kinds, whats = append(kinds, left.Kind), append(whats, left.What)
+	}
+	err := l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		batch := &pgx.Batch{}
+		begin(ctx, batch, briefly)
+		batch.Queue(`UPDATE sym.grants SET told = (SELECT array_agg(sym.mark(t.kind, t.what))
+			FROM unnest($2::text[], $3::text[]) AS t (kind, what))
+			WHERE run = $1 AND open_then IS NOT NULL`, answer.Run, kinds, whats)
+		batch.Queue("COMMIT")
+		return run(ctx, conn, batch)
+	})
+	if err != nil {
+		l.log.Warn("what was left behind may be told twice", "run", answer.Run, "error", err)
 	}
 }
 

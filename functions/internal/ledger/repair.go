@@ -20,6 +20,7 @@ func (s *sweep) tidy(ctx context.Context) {
 			s.reportLeft(s.ends[i])
 		}
 	}
+	s.lookAgain(ctx)
 	drift, err := s.drift(ctx)
 	if err != nil {
 		s.told = append(s.told, fmt.Sprintf(
@@ -69,7 +70,7 @@ func (l *Ledger) repair(ctx context.Context, user, role string) (run string, err
 // isLeftover tells whether a membership is a leftover. One that a copy of this database has
 // handed out looks like one: where the broker may enter another database, it is not ours to
 // judge. (It is that right which shows it: anybody can give the broker rights to a thing of
-// theirs.)
+// theirs, and a database of somebody's who could not have set up a broker there is one.)
 const isLeftover = `
 	SELECT EXISTS (SELECT FROM pg_auth_members m
 		JOIN pg_roles u ON u.oid = m.member JOIN pg_roles r ON r.oid = m.roleid
@@ -78,7 +79,9 @@ const isLeftover = `
 			AND NOT EXISTS (SELECT FROM sym.grants o WHERE ` + accounts + `)),
 		(SELECT min(d.datname)::text FROM pg_database d, aclexplode(d.datacl) a
 			JOIN pg_roles us ON us.oid = a.grantee AND us.rolname = current_user
-			WHERE d.datname <> current_database()),
+			WHERE d.datname <> current_database() AND EXISTS (SELECT FROM pg_roles w
+				WHERE w.oid = d.datdba AND (w.rolcreaterole OR w.rolsuper
+					OR pg_has_role(w.oid, us.oid, 'MEMBER WITH ADMIN OPTION')))),
 		current_setting('server_version_num')::integer / 10000`
 
 func (l *Ledger) takeBack(

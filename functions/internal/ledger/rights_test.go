@@ -26,7 +26,7 @@ var exposures = []string{
 	"INSERT INTO sym.users (username, email) VALUES ('x', 'mallory@example.com')",
 	"INSERT INTO sym.allowed VALUES ('x')", "TRUNCATE sym.grants", "COPY sym.grants TO STDOUT",
 	"SELECT sym.end_sessions(0, 0)", "SELECT sym.create_user('x', 'x')",
-	"SELECT sym.clear_way()", "SELECT sym.take_back(0, 0, '0')",
+	"SELECT sym.clear_way(false)", "SELECT sym.take_back(0, 0, '0')",
 	"SELECT sym.assign_user('x', 'x@example.com')", "SELECT sym.examine(0, false)",
 	"CREATE TABLE sym.mine ()", "CREATE TRIGGER mine BEFORE UPDATE ON sym.grants FOR EACH ROW " +
 		"EXECUTE FUNCTION suppress_redundant_updates_trigger()",

@@ -34,10 +34,10 @@ func (e SweepIncomplete) Error() string { return e.Message }
 // back memberships that no run accounts for. Other differences between the ledger and the
 // catalogue it reports, since only a person knows what was meant.
 //
-// It waits for nobody as long as there is work that nothing hinders: a first pass takes back
-// what it can, a second tries the others again for as long as there is time. Bookkeeping comes
-// after that. If any failed, or if others have rights to the ledger, the answer says which,
-// and the error is [SweepIncomplete]. A sweep that finds the database gone stops there.
+// It waits for nobody as long as there is work that nothing hinders: it takes back every role that
+// it can, then ends the sessions, and then tries the others again for as long as there is time.
+// Bookkeeping comes after that. If any failed, or if others have rights to the ledger, the answer
+// says which, and the error is [SweepIncomplete]. A sweep that finds the database gone stops there.
 func (l *Ledger) Sweep(ctx context.Context) (event.Swept, error) {
 	s := l.newSweep(expired)
 	due, err := s.sweep(ctx)
@@ -54,19 +54,22 @@ func (l *Ledger) newSweep(what string) *sweep {
 
 // sweep does it, and returns how many runs there were to end. Its error is that nothing was swept.
 func (s *sweep) sweep(ctx context.Context) (int, error) {
-	due, err := s.due(ctx, nil)
+	due, err := s.due(ctx, nil, false)
 	for try := 0; isBusy(err) && try < mostClearings && ctx.Err() == nil; try++ {
 		// Whoever locks the ledger may come again: the way is cleared, and used at once.
 		var found []blocker
-		due, err = s.due(ctx, &found)
+		due, err = s.due(ctx, &found, state(err) == noRoom)
 		s.cleared(ctx, found)
 	}
 	if err != nil {
 		return 0, s.unread(ctx, s.explain(ctx, "", err))
 	}
+	if len(due) > 1 {
+		s.revokeAll(ctx, due)
+	}
 	left := s.pass(ctx, due, func(int) patience { return hastily })
 	if len(left) > 0 && s.gone == nil && ctx.Err() == nil {
-		s.clearWay(ctx)
+		s.clearWay(ctx, left)
 		left = s.pass(ctx, left, func(others int) patience { return share(ctx, others) })
 	}
 	for _, run := range left {
@@ -97,9 +100,9 @@ type dueRun struct {
 	event.Revoked
 	requester string
 	expired   time.Time
-	// revoked tells that only sessions are left to end.
-	revoked bool
-	err     error
+	// revoked tells that only sessions are left to end, took that this sweep took the role.
+	revoked, took bool
+	err           error
 }
 
 // Which of the runs that have their role a sweep has to end. A run whose expiry is no time that we
@@ -110,13 +113,16 @@ const (
 )
 
 // due lists the runs that a sweep has to end, the longest overdue first.
-// With a list of blockers it ends the sessions that lock the ledger first.
-func (s *sweep) due(ctx context.Context, found *[]blocker) (due []dueRun, err error) {
+// With a list of blockers it ends the sessions that lock the ledger first, or, if it is crowded,
+// that fill the server's table of locks.
+func (s *sweep) due(
+	ctx context.Context, found *[]blocker, crowded bool,
+) (due []dueRun, err error) {
 	err = s.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
 		begin(ctx, batch, time.Second)
 		if found != nil {
-			queueClearing(batch, found)
+			queueClearing(batch, found, crowded)
 		}
 		batch.Queue(`
 			SELECT run, coalesce(username::text, ''), coalesce(rolename::text, ''),
@@ -143,6 +149,22 @@ func (s *sweep) due(ctx context.Context, found *[]blocker) (due []dueRun, err er
 		return run(ctx, conn, batch)
 	})
 	return due, err
+}
+
+// revokeAll takes back the roles of runs, and leaves their sessions for later: to end these can
+// take longer than there is time, for somebody who sees to it. What fails here is tried again.
+func (s *sweep) revokeAll(ctx context.Context, due []dueRun) {
+	hindered := map[string]bool{}
+	for i, run := range due {
+		if run.revoked || ctx.Err() != nil || hindered["user "+run.User] || hindered["role "+run.Role] {
+			continue
+		}
+		answer, err := s.end(ctx, End{Run: run.Run}, revoking)
+		due[i].took = err == nil && answer.Changed
+		if err != nil {
+			hindered["user "+run.User], hindered["role "+run.Role] = true, true
+		}
+	}
 }
 
 // pass tries to end runs, and returns those that it could not end. What hinders one run is
@@ -186,7 +208,8 @@ func share(ctx context.Context, among int) patience {
 }
 
 func (s *sweep) ended(run dueRun, answer event.Deescalated) {
-	if answer.Changed {
+	// Of a run that failed at first the role may be gone since then.
+	if answer.Changed || run.took || run.err != nil && !run.revoked {
 		s.swept.Revoked = append(s.swept.Revoked, run.Revoked)
 	}
 	s.ends = append(s.ends, answer)
@@ -287,56 +310,6 @@ func (l *Ledger) holders(ctx context.Context) (found []string, err error) {
 	return found, err
 }
 
-// blocker is a row of sym.clear_way: whose session or prepared transaction locks the ledger,
-// and whether it was ended.
-type blocker struct {
-	Whose string
-	Ended bool
-}
-
-func queueClearing(batch *pgx.Batch, found *[]blocker) {
-	batch.Queue(`SELECT whose, ended FROM sym.clear_way()`).Query(func(rows pgx.Rows) (err error) {
-		*found, err = pgx.CollectRows(rows, pgx.RowToStructByPos[blocker])
-		return err
-	})
-}
-
-// clearWay ends the sessions that lock the ledger.
-func (s *sweep) clearWay(ctx context.Context) {
-	var found []blocker
-	err := s.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		batch := &pgx.Batch{}
-		begin(ctx, batch, time.Second)
-		queueClearing(batch, &found)
-		batch.Queue("COMMIT")
-		return run(ctx, conn, batch)
-	})
-	if err != nil {
-		s.log.WarnContext(ctx, "who locks the ledger could not be found out", "error", err)
-	}
-	s.cleared(ctx, found)
-}
-
-// cleared says whose sessions were ended, each once.
-func (s *sweep) cleared(ctx context.Context, found []blocker) {
-	for _, b := range found {
-		message := fmt.Sprintf("The ledger was locked by %s. ", b.Whose)
-		if b.Ended {
-			message += "That session was ended."
-		} else {
-			message += "It could not be ended by this function: a database administrator has to end " +
-				"it, or to restart the server where it does not react."
-		}
-		if slices.Contains(s.told, message) {
-			continue
-		}
-		s.log.WarnContext(ctx, "the ledger was locked", "by", b.Whose, "ended", b.Ended)
-		s.swept.Drift = append(s.swept.Drift,
-			event.Drift{Kind: event.DriftExposed, Message: message})
-		s.told = append(s.told, message)
-	}
-}
-
 // outcome is the sweep's error, if there is one.
 func (s *sweep) outcome(due int) error {
 	if message := s.sentences(due, slices.Concat(s.late, s.told)); message != "" {
@@ -360,9 +333,4 @@ func (s *sweep) sentences(due int, all []string) string {
 			max(due, len(s.swept.Failed)))
 	}
 	return message
-}
-
-func isBusy(err error) bool {
-	_, busy := errors.AsType[database.DatabaseBusy](err)
-	return busy
 }

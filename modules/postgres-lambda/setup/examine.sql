@@ -99,6 +99,10 @@ BEGIN
         -- What its holders make in a schema would have everybody else refused.
         WHEN granting AND EXISTS (SELECT FROM aclexplode(n.nspacl) a
             WHERE a.grantee = ANY (led) AND a.privilege_type = 'CREATE') THEN 'could_leave'
+        WHEN granting AND EXISTS (SELECT FROM sym.grants g WHERE g.origin = sym.origin()
+            AND sym.young(d.xmin, age(g.granted_in::xid))
+            AND (g.role_oid = r.oid OR pg_has_role(g.role_oid, r.oid, 'MEMBER')))
+            THEN 'could_leave'
         ELSE 'lasting' END AS how
         FROM (SELECT) AS one LEFT JOIN pg_namespace n ON d.dbid = here AND n.oid = CASE d.classid
             WHEN 'pg_class'::regclass THEN (SELECT relnamespace FROM pg_class WHERE oid = d.objid)
@@ -107,6 +111,8 @@ BEGIN
             END) AS o
     WHERE r.oid = ANY (led) AND d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid
       AND d.deptype = 'o' AND o.how IS NOT NULL
+      AND (r.oid = target OR version >= 150000 OR NOT EXISTS (SELECT FROM pg_auth_members m
+        WHERE m.roleid = r.oid AND m.member = ANY (led) AND m.grantor = r.oid))
     UNION ALL
     SELECT 'lasting', r.rolname, format('can hand out the role "%s"', g.rolname)
     FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles g ON g.oid = m.roleid

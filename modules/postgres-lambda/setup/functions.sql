@@ -44,9 +44,10 @@ CREATE OR REPLACE FUNCTION sym.end_sessions(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     users    oid[];
-    pids     integer[];
-    hidden   integer;
-    count    integer := 0;
+    found    integer[];
+    pids     integer[] := '{}';
+    starting integer;
+    hidden   integer[] := '{}';
     deadline timestamptz;
 BEGIN
     IF EXISTS (SELECT FROM pg_roles r WHERE r.oid = holder) AND
@@ -69,38 +70,51 @@ BEGIN
 
     -- A session that is starting may have the role that it asked for already, and nobody sees
     -- whose it is. It is waited for until it shows; post_auth_delay, or a lock, keeps it there
-    -- for as long as its user likes, and then it is ended.
-    FOREACH hidden IN ARRAY sym.starting() LOOP
-        BEGIN
-            IF pg_terminate_backend(hidden, 1000) THEN
-                count := count + 1;
-            END IF;
-        EXCEPTION WHEN insufficient_privilege THEN
-            NULL; -- A superuser's, or one that nobody has logged in to yet.
-        END;
+    -- for as long as its user likes, and then it is ended. Those that show end at once, before
+    -- that and after.
+    FOR round IN 1 .. 2 LOOP
+        PERFORM pg_stat_clear_snapshot();
+        -- First who, then the deed: in one query the planner could do it the other way round.
+        SELECT array_agg(a.pid) INTO found FROM pg_stat_activity a
+        WHERE a.usesysid = ANY (users) AND a.pid <> pg_backend_pid() AND a.pid <> ALL (pids)
+          AND (revoked IS NULL OR a.backend_start IS NULL
+            OR a.backend_start <= revoked + interval '1 minute');
+        PERFORM pg_terminate_backend(pid) FROM unnest(found) pid;
+        pids := pids || coalesce(found, '{}');
+        IF round = 1 THEN
+            FOREACH starting IN ARRAY sym.starting() LOOP
+                BEGIN
+                    IF pg_terminate_backend(starting) THEN
+                        hidden := hidden || starting;
+                    END IF;
+                EXCEPTION WHEN insufficient_privilege THEN
+                    NULL; -- A superuser's, or one that nobody has logged in to yet.
+                END;
+            END LOOP;
+        END IF;
     END LOOP;
-    -- First who, then the deed: in one query the planner could do it the other way round.
-    PERFORM pg_stat_clear_snapshot();
-    SELECT array_agg(a.pid) INTO pids FROM pg_stat_activity a
-    WHERE a.usesysid = ANY (users) AND a.pid <> pg_backend_pid()
-      AND (revoked IS NULL OR a.backend_start IS NULL
-        OR a.backend_start <= revoked + interval '1 minute');
-    PERFORM pg_terminate_backend(pid) FROM unnest(pids) pid;
+    -- One signal is enough for all that is starting; those that are in its way wait a second.
+    deadline := clock_timestamp() + interval '1 second';
+    WHILE hidden <> '{}' AND clock_timestamp() < deadline LOOP
+        EXIT WHEN NOT EXISTS (SELECT FROM pg_locks l
+            WHERE l.locktype = 'virtualxid' AND l.pid = ANY (hidden));
+        PERFORM pg_sleep(0.002);
+    END LOOP;
     deadline := clock_timestamp() + patience;
     LOOP
         PERFORM pg_stat_clear_snapshot();
-        EXIT WHEN pids IS NULL OR NOT EXISTS (
+        EXIT WHEN NOT EXISTS (
             SELECT FROM pg_stat_activity a WHERE a.pid = ANY (pids) AND a.usesysid = ANY (users));
         IF clock_timestamp() > deadline THEN
             RAISE EXCEPTION 'a session of "%" does not end (process %): if it does not react to '
                 'pg_terminate_backend, the server has to be restarted', coalesce(
                 (SELECT rolname FROM pg_roles r WHERE r.oid = holder), holder::text),
                 (SELECT min(a.pid) FROM pg_stat_activity a WHERE a.pid = ANY (pids))
-                USING ERRCODE = 'lock_not_available';
+                USING ERRCODE = 'object_in_use';
         END IF;
         PERFORM pg_sleep(0.002);
     END LOOP;
-    RETURN count + coalesce(cardinality(pids), 0);
+    RETURN cardinality(pids || hidden);
 END
 $$;
 
@@ -129,22 +143,23 @@ BEGIN
 END
 $$;
 
--- The transactions that a user, or a role, or one that it leads to, has prepared since a time
--- and not ended: one that was prepared with a role commits without it. Each with the statement that ends it, which only
--- its owner and superusers may run.
+-- The transactions that a user, a role, or one that these lead to has prepared since a time and
+-- not ended: what was done with a role commits without it, and the user can prepare it as any
+-- role of theirs. Each with the statement that ends it, which only its owner and superusers may
+-- run.
 CREATE OR REPLACE FUNCTION sym.prepared(holder oid, role oid, since timestamptz) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN ARRAY(
         WITH RECURSIVE led (oid) AS (
-            SELECT role
+            SELECT unnest(ARRAY[holder, role])
             UNION
             SELECT m.roleid FROM pg_auth_members m JOIN led l ON m.member = l.oid
         )
         SELECT format('as a superuser, or as a member of "%s" with SET ROLE %I, in the database '
             '"%s": ROLLBACK PREPARED %L', p.owner, p.owner, p.database, p.gid)
         FROM pg_prepared_xact() x JOIN pg_prepared_xacts p ON p.transaction = x.transaction
-        WHERE (x.ownerid = holder OR x.ownerid IN (SELECT oid FROM led)) AND p.prepared >= since ORDER BY p.prepared);
+        WHERE x.ownerid IN (SELECT oid FROM led) AND p.prepared >= since ORDER BY p.prepared);
 END
 $$;
 
@@ -152,65 +167,94 @@ $$;
 -- their users, and answers whose they were. Who may read or write all data can lock the
 -- ledger's tables. Anybody can queue for a lock on the catalogue that they will not get
 -- (CREATE RULE asks for it before it looks at rights), with everybody else behind them; and
--- anybody can fill the table of locks. A prepared transaction can hold a lock, too: that is
--- named, and only its owner or a superuser can end it.
-CREATE OR REPLACE FUNCTION sym.clear_way() RETURNS TABLE (whose text, ended boolean)
+-- anybody can fill the table of locks, which is asked about only where it was full: many locks
+-- are no harm by themselves. A prepared transaction can hold a lock, too: that is named, and only
+-- its owner or a superuser can end it.
+--
+-- The tables of roles and of databases may be what is locked, so that it reads neither until the
+-- sessions are gone.
+DROP FUNCTION IF EXISTS sym.clear_way();
+CREATE OR REPLACE FUNCTION sym.clear_way(crowded boolean)
+RETURNS TABLE (whose text, ended boolean, crowding boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
 DECLARE
-    strong  text[] := ARRAY['ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
-                            'AccessExclusiveLock'];
-    full_up integer := current_setting('max_locks_per_transaction')::integer
-                       * current_setting('max_connections')::integer / 4;
-    blocker record;
-    blocking  integer[] := '{}';
-    users     oid[] := '{}';
+    strong    text[] := ARRAY['ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
+                              'AccessExclusiveLock'];
+    full_up   integer := current_setting('max_locks_per_transaction')::integer
+                         * current_setting('max_connections')::integer / 4;
+    here      oid := (SELECT a.datid FROM pg_stat_get_activity(pg_backend_pid()) a);
+    us        oid := (SELECT a.usesysid FROM pg_stat_get_activity(pg_backend_pid()) a);
+    runner    oid := (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'sym');
+    blockers  jsonb;
+    blocker   record;
+    privileged boolean;
     left_over integer[];
-    deadline  timestamptz := clock_timestamp() + interval '1 second';
+    deadline  timestamptz;
 BEGIN
-    FOR blocker IN
-        SELECT DISTINCT l.pid, a.usesysid, p.gid, p.owner, p.database
+    SELECT jsonb_agg(to_jsonb(b)) INTO blockers FROM (
+        SELECT l.pid, a.usesysid, x.transactionid,
+            bool_and(l.relation IS NULL OR l.mode <> ALL (strong)) AS crowding,
+            bool_or(l.granted) AS granted
         FROM pg_locks l
         LEFT JOIN pg_stat_get_activity(NULL) a ON a.pid = l.pid
         -- A prepared transaction has no session. Its number is that of another of its locks.
         LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
             AND x.virtualtransaction = l.virtualtransaction
-        LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
         WHERE l.pid IS DISTINCT FROM pg_backend_pid() AND (
-            l.locktype = 'relation' AND l.mode = ANY (strong)
-                AND l.database IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+            l.locktype = 'relation' AND l.mode = ANY (strong) AND l.database IN (0, here)
                 -- The catalogue's tables have the numbers that came with the server.
                 AND (l.relation < 16384 OR l.relation IN (
                     SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'sym'::regnamespace))
-            OR l.pid IN (SELECT n.pid FROM pg_locks n GROUP BY n.pid HAVING count(*) > full_up))
-    LOOP
-        IF blocker.pid IS NULL THEN
-            CONTINUE WHEN blocker.gid IS NULL;
-            whose := format('the prepared transaction %L of "%s" (run in the database "%s": '
-                'ROLLBACK PREPARED %L)', blocker.gid, blocker.owner, blocker.database,
-                blocker.gid);
-            ended := false;
-            RETURN NEXT;
-        ELSIF pg_get_userbyid(blocker.usesysid) NOT IN (current_user, session_user) THEN
-            blocking := blocking || blocker.pid;
-            IF NOT (SELECT rolsuper FROM pg_roles WHERE oid = blocker.usesysid) THEN
-                -- All at once, and nobody has the time to come back before the next statement.
-                PERFORM pg_terminate_backend(a.pid) FROM pg_stat_get_activity(NULL) a
-                WHERE a.usesysid = blocker.usesysid;
-            END IF;
-            users := users || blocker.usesysid;
+            OR crowded AND l.pid IN (
+                SELECT n.pid FROM pg_locks n GROUP BY n.pid HAVING count(*) > full_up))
+          AND a.usesysid IS DISTINCT FROM us AND a.usesysid IS DISTINCT FROM runner
+        GROUP BY l.pid, a.usesysid, x.transactionid) AS b;
+    FOR blocker IN SELECT * FROM jsonb_to_recordset(blockers)
+            AS b (pid integer, usesysid oid, granted boolean) WHERE b.pid IS NOT NULL LOOP
+        BEGIN
+            -- A superuser is taken for a member of every role, also of the one that made the
+            -- server. The view pg_roles would ask for more tables.
+            privileged := pg_has_role(blocker.usesysid, 10, 'MEMBER');
+        EXCEPTION WHEN lock_not_available THEN
+            -- Of those who lock the table of roles, a superuser at work on it is let be.
+            privileged := blocker.granted;
+        END;
+        IF NOT privileged THEN
+            -- All at once, and nobody has the time to come back before the next statement.
+            PERFORM pg_terminate_backend(a.pid) FROM pg_stat_get_activity(NULL) a
+            WHERE a.usesysid = blocker.usesysid;
         END IF;
     END LOOP;
+    deadline := clock_timestamp() + interval '1 second';
     LOOP
         PERFORM pg_stat_clear_snapshot();
         SELECT array_agg(a.pid) INTO left_over FROM pg_stat_get_activity(NULL) a
-        WHERE a.pid = ANY (blocking);
+        WHERE a.pid IN (SELECT (b->>'pid')::integer FROM jsonb_array_elements(blockers) b);
         EXIT WHEN left_over IS NULL OR clock_timestamp() > deadline;
         PERFORM pg_sleep(0.002);
     END LOOP;
-    RETURN QUERY
-    SELECT format('the session %s of "%s"', b.pid, pg_get_userbyid(b.usesysid)),
-        b.pid <> ALL (coalesce(left_over, '{}'))
-    FROM unnest(blocking, users) AS b (pid, usesysid);
+    FOR blocker IN SELECT * FROM jsonb_to_recordset(blockers)
+            AS b (pid integer, usesysid oid, transactionid xid, crowding boolean) LOOP
+        crowding := blocker.crowding;
+        ended := blocker.pid IS NOT NULL AND blocker.pid <> ALL (coalesce(left_over, '{}'));
+        BEGIN
+            IF blocker.pid IS NOT NULL THEN
+                whose := format('the session %s of "%s"', blocker.pid,
+                    pg_get_userbyid(blocker.usesysid));
+            ELSE
+                whose := (SELECT format('the prepared transaction %L of "%s" (run in the database '
+                    '"%s": ROLLBACK PREPARED %L)', p.gid, p.owner, p.database, p.gid)
+                    FROM pg_prepared_xacts p WHERE p.transaction = blocker.transactionid);
+            END IF;
+        EXCEPTION WHEN lock_not_available THEN
+            whose := format('the session %s (SELECT pg_terminate_backend(%s))', blocker.pid,
+                blocker.pid);
+        END;
+        IF whose IS NOT NULL THEN
+            RETURN NEXT;
+        END IF;
+    END LOOP;
 END
 $$;
 

@@ -47,12 +47,20 @@ UPDATE sym.grants g SET origin = sym.origin()
 WHERE origin IS NULL AND revoked_at IS NULL
   AND EXISTS (SELECT FROM pg_roles WHERE oid = user_oid AND rolname = username)
   AND EXISTS (SELECT FROM pg_roles WHERE oid = role_oid AND rolname = rolename);
--- The transaction of the grant: what is younger in the catalogue came while it lasted.
+-- The transaction of the grant: what is younger in the catalogue came while it lasted. Of runs
+-- that overlap, it is that of the first, and so is the time since which the role is held.
 ALTER TABLE sym.grants ADD COLUMN IF NOT EXISTS granted_in xid8;
 ALTER TABLE sym.grants ALTER COLUMN granted_in SET DEFAULT pg_current_xact_id();
--- The oldest transaction that the user had open then, NULL for none. It can use the role as
--- well, and what it writes has its number, from before the grant.
+-- The oldest transaction that anybody had open then. It can be used with the role as well, and
+-- what it writes has its number, from before the grant.
 ALTER TABLE sym.grants ADD COLUMN IF NOT EXISTS oldest_then xid8;
+ALTER TABLE sym.grants ADD COLUMN IF NOT EXISTS held_since timestamptz;
+-- The transactions of other people that were open when the role had been taken away, NULL once
+-- they are over; the oldest number among them; and what people have been told already. They may
+-- have been inside of something that the holder made, so that a sweep looks at what they did.
+ALTER TABLE sym.grants ADD COLUMN IF NOT EXISTS open_then text[];
+ALTER TABLE sym.grants ADD COLUMN IF NOT EXISTS open_from xid8;
+ALTER TABLE sym.grants ADD COLUMN IF NOT EXISTS told text[];
 
 -- Members of pg_read_all_data can read the statistics of columns, and long values that are
 -- stored apart.
@@ -60,7 +68,8 @@ DO $$
 DECLARE
     kept text;
 BEGIN
-    FOREACH kept IN ARRAY ARRAY['run', 'username', 'rolename', 'requester', 'reason'] LOOP
+    FOREACH kept IN ARRAY ARRAY['run', 'username', 'rolename', 'requester', 'reason',
+                             'open_then', 'told'] LOOP
         EXECUTE format('ALTER TABLE sym.grants ALTER COLUMN %I SET STATISTICS 0', kept);
         IF kept NOT LIKE '%name' THEN
             EXECUTE format('ALTER TABLE sym.grants ALTER COLUMN %I SET STORAGE MAIN', kept);
@@ -77,6 +86,8 @@ CREATE INDEX IF NOT EXISTS grants_expiring ON sym.grants (expires_at)
     WHERE revoked_at IS NULL;
 CREATE INDEX IF NOT EXISTS grants_with_sessions ON sym.grants (revoked_at)
     WHERE revoked_at IS NOT NULL AND sessions_ended_at IS NULL;
+CREATE INDEX IF NOT EXISTS grants_to_look_at ON sym.grants (revoked_at)
+    WHERE open_then IS NOT NULL;
 
 -- Whose a database user is: the first to be given a role as that user. When a person's
 -- address changes, or a user passes to somebody else: sym.assign_user.

@@ -1,19 +1,4 @@
--- The oldest transaction that a user has open and that may have written already, NULL for
--- none. Each, and each of its subtransactions, holds a lock on its own number.
-CREATE OR REPLACE FUNCTION sym.oldest_open(of_user oid) RETURNS xid8
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    pids integer[] := (SELECT array_agg(a.pid) FROM pg_stat_activity a WHERE a.usesysid = of_user);
-BEGIN
-    IF pids IS NULL THEN
-        RETURN NULL;
-    END IF;
-    RETURN (SELECT (pg_current_xact_id()::text::bigint - max(age(l.transactionid)))::text::xid8
-        FROM pg_locks l
-        WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted
-          AND l.pid = ANY (pids) AND age(l.transactionid) > 0);
-END
-$$;
+DROP FUNCTION IF EXISTS sym.oldest_open(oid);
 
 -- Whether a row of a catalogue was written by one of the last so many transactions. One that
 -- began after this transaction looked at the clock has a negative age; rows that are very
@@ -25,19 +10,58 @@ LANGUAGE sql STABLE AS $$
        AND pg_catalog.age(of_row) OPERATOR(pg_catalog.>=) -1000000
 $$;
 
+-- What belongs to roles in this database, and who wrote the row last. Types of tables and of
+-- arrays go with these.
+CREATE OR REPLACE FUNCTION sym.owned_by(owners oid[])
+RETURNS TABLE (classid oid, objid oid, owner oid, written xid)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF owners = '{}' THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT o.class::oid, o.oid, o.owner, o.xmin FROM (
+        SELECT 'pg_proc'::regclass AS class, oid, proowner AS owner, xmin FROM pg_proc
+        UNION ALL SELECT 'pg_class'::regclass, oid, relowner, xmin FROM pg_class
+            WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+        UNION ALL SELECT 'pg_type'::regclass, t.oid, t.typowner, t.xmin FROM pg_type t
+            WHERE t.typcategory <> 'A' AND (t.typrelid = 0 OR EXISTS (SELECT FROM pg_class c
+                WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+        UNION ALL SELECT 'pg_namespace'::regclass, oid, nspowner, xmin FROM pg_namespace
+        UNION ALL SELECT 'pg_operator'::regclass, oid, oprowner, xmin FROM pg_operator
+        UNION ALL SELECT 'pg_opclass'::regclass, oid, opcowner, xmin FROM pg_opclass
+        UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfowner, xmin FROM pg_opfamily
+        UNION ALL SELECT 'pg_conversion'::regclass, oid, conowner, xmin FROM pg_conversion
+        UNION ALL SELECT 'pg_collation'::regclass, oid, collowner, xmin FROM pg_collation
+        UNION ALL SELECT 'pg_ts_config'::regclass, oid, cfgowner, xmin FROM pg_ts_config
+        UNION ALL SELECT 'pg_ts_dict'::regclass, oid, dictowner, xmin FROM pg_ts_dict
+        UNION ALL SELECT 'pg_statistic_ext'::regclass, oid, stxowner, xmin FROM pg_statistic_ext
+        UNION ALL SELECT 'pg_largeobject'::regclass, oid, lomowner, xmin
+            FROM pg_largeobject_metadata
+        UNION ALL SELECT 'pg_foreign_server'::regclass, oid, srvowner, xmin FROM pg_foreign_server
+        UNION ALL SELECT 'pg_publication'::regclass, oid, pubowner, xmin FROM pg_publication
+        UNION ALL SELECT 'pg_extension'::regclass, oid, extowner, xmin FROM pg_extension
+        UNION ALL SELECT 'pg_language'::regclass, oid, lanowner, xmin FROM pg_language
+        UNION ALL SELECT 'pg_database'::regclass, oid, datdba, xmin FROM pg_database
+    ) AS o WHERE o.owner = ANY (owners);
+END
+$$;
+
 -- What the holder of a role made, or was given, since a transaction, and that stays when the
 -- role is gone; with the statement that takes it back, NULL where a person has to find it, and
 -- whether that statement may be run without asking. It reads catalogues and nothing else, with
 -- the caller's rights, and waits for nobody.
 --
--- A row of a catalogue is as old as the transaction that wrote it last (xmin). One that the
--- user had open when the role was granted can use the role as well, and has a number from
--- before: what is not older than the oldest of these is listed, and only what is not older
--- than the grant is safe to take back.
+-- A row of a catalogue is as old as the transaction that wrote it last (xmin). One that was
+-- open when the role was granted can be used for it as well, also one of somebody else's, who
+-- calls a function that the holder made; and it has a number from before. What is not older
+-- than the oldest of these is listed, and only what is not older than the grant is safe to take
+-- back.
 --
 -- Theirs are the user, the role, and the roles that it leads to. pg_shdepend has what they
 -- own, in every database, and whose privileges they are in; the rows of the objects have what
--- changed.
+-- changed. Of predefined roles pg_shdepend knows nothing, although their members can own things
+-- as them: what they own is found by the owners in the catalogues.
 CREATE OR REPLACE FUNCTION sym.left_behind(
     holder oid, role oid, since xid8, oldest xid8 DEFAULT NULL
 ) RETURNS TABLE (kind text, what text, undo text, safe boolean)
@@ -57,6 +81,7 @@ DECLARE
     -- How old, in transactions, what is listed is at most, and what is safe to take back.
     listed  int := age(coalesce(least(oldest, since), since)::xid);
     sure    int := age(since::xid);
+    pinned  oid[];
     jobs    oid;
     named   record;
 BEGIN
@@ -66,16 +91,14 @@ BEGIN
     WHERE n.nspname = 'sym' AND c.relname = 'grants' AND p.polname = 'broker';
     SELECT n.nspowner INTO runner FROM pg_namespace n WHERE n.nspname = 'sym';
 
-    -- Predefined roles own nothing and are not in pg_shdepend; administrators are not whom
-    -- the role leads to.
+    -- Administrators are not whom the role leads to.
     WITH RECURSIVE reached (oid) AS (
         SELECT role
         UNION
         SELECT m.roleid FROM pg_auth_members m JOIN reached r ON m.member = r.oid
     )
     SELECT array_agg(r.oid) INTO led FROM reached r LEFT JOIN pg_roles p ON p.oid = r.oid
-    WHERE r.oid >= 16384 AND p.rolsuper IS NOT TRUE AND r.oid NOT IN (runner, us)
-      AND r.oid <> holder;
+    WHERE p.rolsuper IS NOT TRUE AND r.oid NOT IN (runner, us, holder);
     led := coalesce(led, '{}');
     theirs := led || holder;
     WITH RECURSIVE reached (oid) AS (
@@ -84,8 +107,9 @@ BEGIN
         SELECT m.roleid FROM pg_auth_members m JOIN reached r ON m.member = r.oid
     )
     SELECT array_agg(r.oid) INTO own_too FROM reached r
-    WHERE r.oid >= 16384 AND r.oid <> ALL (theirs);
+    WHERE r.oid <> ALL (theirs);
     own_too := coalesce(own_too, '{}');
+    pinned := ARRAY(SELECT r FROM unnest(theirs || own_too) r WHERE r < 16384);
 
     -- Numbers of transactions are cut to 32 bits in the catalogue.
     IF pg_snapshot_xmax(pg_current_snapshot())::text::bigint
@@ -113,7 +137,12 @@ BEGIN
       AND (d.deptype = 'o' OR d.objsubid <> 0 OR d.classid IN (
             'pg_type'::regclass, 'pg_largeobject'::regclass) OR sym.young(d.xmin, listed));
 
-    FOR part IN 1..12 LOOP
+    IF pinned <> '{}' THEN
+        named.anew := named.anew OR EXISTS (SELECT FROM sym.owned_by(pinned) o
+            WHERE sym.young(o.written, listed));
+    END IF;
+
+    FOR part IN 1..13 LOOP
     -- What one part cannot see, such as an object that is dropped at this moment, is said, and
     -- the others go on.
     BEGIN
@@ -139,7 +168,7 @@ BEGIN
                 'database "%s"', p.gid, p.owner, p.database),
             format('ROLLBACK PREPARED %L', p.gid), false
         FROM pg_prepared_xacts p JOIN pg_roles r ON r.rolname = p.owner
-        WHERE r.oid = ANY (theirs) AND sym.young(p.transaction, listed);
+        WHERE r.oid = ANY (theirs || own_too) AND sym.young(p.transaction, listed);
     WHEN 3 THEN
         -- Triggers on what is theirs, of functions that they own, and on tables that the role
         -- may put one on, of functions of somebody else than the table's owner.
@@ -149,7 +178,8 @@ BEGIN
             format('ALTER TABLE %s DISABLE TRIGGER %I', i.identity, t.tgname),
             p.proowner = ANY (theirs) AND sym.young(t.xmin, sure) AND i.schema <> 'sym'
                 AND c.relkind IN ('r', 'p') AND c.relowner <> holder
-                AND has_table_privilege(role, c.oid, 'TRIGGER') IS TRUE
+                AND EXISTS (SELECT FROM unnest(led) r
+                    WHERE has_table_privilege(r, c.oid, 'TRIGGER'))
                 AND has_table_privilege(holder, c.oid, 'TRIGGER') IS FALSE
         FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid,
             LATERAL pg_identify_object('pg_class'::regclass, t.tgrelid, 0) i,
@@ -157,7 +187,9 @@ BEGIN
         WHERE sym.young(t.xmin, listed) AND NOT t.tgisinternal
           AND t.tgenabled <> 'D' AND c.relpersistence <> 't'
           AND (c.relowner = ANY (theirs) OR p.proowner = ANY (theirs || own_too)
-            OR p.proowner <> c.relowner AND has_table_privilege(role, c.oid, 'TRIGGER')
+            OR p.proowner <> c.relowner
+                AND EXISTS (SELECT FROM unnest(led) r
+                    WHERE has_table_privilege(r, c.oid, 'TRIGGER'))
                 AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = p.proowner AND r.rolsuper));
     WHEN 4 THEN
         CONTINUE WHEN NOT named.anew;
@@ -180,8 +212,8 @@ BEGIN
                     pg_get_userbyid(role)) END,
             o.by_role AND NOT o.was_there AND o.sure AND i.schema IS DISTINCT FROM 'sym'
         FROM (
-            SELECT d.classid, d.objid, d.refobjid AS owner, d.refobjid <> holder AS by_role,
-                sym.young(d.xmin, sure) AS sure, coalesce(p.prosecdef, false) AS definer,
+            SELECT d.classid, d.objid, d.owner, d.owner <> holder AS by_role,
+                sym.young(d.written, sure) AS sure, coalesce(p.prosecdef, false) AS definer,
                 coalesce(c.relkind = 'v' AND NOT EXISTS (
                     SELECT FROM pg_options_to_table(c.reloptions) v
                     WHERE v.option_name = 'security_invoker' AND v.option_value::boolean),
@@ -190,19 +222,45 @@ BEGIN
                     WHERE n.classid = d.classid AND n.objid = d.objid AND n.objsubid = 0
                       AND n.refclassid = 'pg_namespace'::regclass
                       AND NOT sym.young(n.xmin, listed)) AS was_there
-            FROM pg_shdepend d
+            FROM (
+                SELECT d.classid, d.objid, d.refobjid AS owner, d.xmin AS written
+                FROM pg_shdepend d
+                WHERE d.refclassid = 'pg_authid'::regclass
+                  AND d.refobjid = ANY (theirs || own_too)
+                  AND d.deptype = 'o' AND d.dbid IN (here, 0)
+                UNION ALL
+                SELECT b.* FROM sym.owned_by(pinned) b
+            ) AS d
             LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
             LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
-            WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = ANY (theirs || own_too)
-              AND d.deptype = 'o' AND d.dbid IN (here, 0)
-              AND sym.young(d.xmin, listed)
+            WHERE sym.young(d.written, listed)
               AND d.classid NOT IN ('pg_default_acl'::regclass, 'pg_auth_members'::regclass)
-              AND c.relpersistence IS DISTINCT FROM 't'
+              AND (c.relpersistence IS DISTINCT FROM 't' OR c.relkind = 'v')
         ) AS o, LATERAL pg_identify_object(o.classid, o.objid, 0) i
         -- Of other roles of the user's only what they were given: the rest may be anybody's.
-        WHERE i.identity IS NOT NULL AND starts_with(i.schema, 'pg_temp_') IS NOT TRUE
+        WHERE i.identity IS NOT NULL
+          -- What is temporary goes with its session, which need not be the holder's.
+          AND (starts_with(i.schema, 'pg_temp_') IS NOT TRUE
+            OR o.by_role AND (o.definer OR o.reads_as_owner))
           AND (o.owner = ANY (theirs) OR o.was_there)
         ORDER BY NOT (o.by_role AND (o.definer OR o.reads_as_owner)), i.type, i.identity;
+        -- A rule acts with the rights of who owns the table or view.
+        RETURN QUERY
+        SELECT 'attached', format('the rule %s acts with the rights of "%s"', i.identity,
+                pg_get_userbyid(c.relowner)),
+            -- One on a view cannot be disabled.
+            format(CASE c.relkind WHEN 'v' THEN 'DROP RULE %2$I ON %1$s'
+                ELSE 'ALTER TABLE %1$s DISABLE RULE %2$I' END, r.identity, w.rulename),
+            sym.young(w.xmin, sure) AND c.relowner <> holder AND c.relkind <> 'v'
+        FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class,
+            LATERAL pg_identify_object('pg_rewrite'::regclass, w.oid, 0) i,
+            LATERAL pg_identify_object('pg_class'::regclass, c.oid, 0) r
+        WHERE w.rulename <> '_RETURN' AND w.ev_enabled <> 'D' AND sym.young(w.xmin, listed)
+          AND c.relowner = ANY (theirs) AND i.identity IS NOT NULL
+          -- On what was there before it is listed below.
+          AND NOT EXISTS (SELECT FROM pg_shdepend s
+            WHERE s.classid = 'pg_class'::regclass AND s.objid = c.oid AND s.deptype = 'o'
+              AND s.dbid = here AND NOT sym.young(s.xmin, listed));
     WHEN 5 THEN
         -- Most often nothing has changed, and that is quickly seen.
         CONTINUE WHEN named.relations = '{}' AND named.large_objects = '{}' AND NOT named.types
@@ -363,6 +421,22 @@ BEGIN
             LATERAL pg_identify_object('pg_class'::regclass, p.polrelid, 0) r
         WHERE sym.young(p.xmin, listed) AND holder = ANY (p.polroles)
           AND c.relowner <> ALL (theirs);
+        -- REFERENCES is asked for when a foreign key is made, and never again.
+        RETURN QUERY
+        SELECT 'attached', format('the foreign key %s refers to %s: it tells which keys there are',
+                i.identity, k.oid::regclass),
+            format('ALTER TABLE %s DROP CONSTRAINT %I', r.identity, f.conname), false
+        FROM (SELECT f.oid, f.conname, f.conrelid, f.confrelid FROM pg_constraint f
+            WHERE f.contype = 'f' AND f.conparentid = 0 AND sym.young(f.xmin, listed)
+            OFFSET 0) AS f
+        JOIN pg_class t ON t.oid = f.conrelid JOIN pg_class k ON k.oid = f.confrelid,
+            LATERAL pg_identify_object('pg_constraint'::regclass, f.oid, 0) i,
+            LATERAL pg_identify_object('pg_class'::regclass, t.oid, 0) r
+        WHERE t.relowner <> k.relowner
+          AND EXISTS (SELECT FROM unnest(led) r
+            WHERE has_any_column_privilege(r, k.oid, 'REFERENCES'))
+          AND (t.relowner = ANY (led) OR NOT has_any_column_privilege(t.relowner, k.oid, 'REFERENCES'))
+          AND i.identity IS NOT NULL;
         CONTINUE WHEN NOT named.owning;
         RETURN QUERY
         SELECT 'changed', format('row-level security is off for the table %s, which has policies',
@@ -479,6 +553,8 @@ BEGIN
                 'WHERE r.oid = ANY ($1) AND sym.young(j.xmin, $2)'
                 USING theirs, listed;
         END IF;
+    WHEN 13 THEN
+        RETURN QUERY SELECT 'in_use', u.what, u.undo, false FROM sym.in_use(role) u;
     END CASE;
     EXCEPTION WHEN OTHERS THEN
         kind := 'unseen';

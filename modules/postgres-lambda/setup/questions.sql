@@ -106,18 +106,33 @@ CREATE OR REPLACE FUNCTION sym.note_granted(
     from_micros bigint, to_micros bigint, stood boolean, ours boolean
 ) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    u      oid;
+    r      oid;
+    before record;
 BEGIN
     INSERT INTO sym.users (username, email) VALUES (of_user, by_requester) ON CONFLICT DO NOTHING;
+    SELECT oid INTO u FROM pg_roles WHERE rolname = of_user::name;
+    SELECT oid INTO r FROM pg_roles WHERE rolname = of_role::name;
+    SELECT o.granted_in, o.oldest_then, coalesce(o.held_since, o.granted_at) AS held_since
+        INTO before
+    FROM sym.grants o WHERE o.user_oid = u AND o.role_oid = r AND o.revoked_at IS NULL
+      AND o.origin = sym.origin() ORDER BY o.granted_in LIMIT 1;
     -- A user or role that is gone by now is NULL, which the table refuses.
     INSERT INTO sym.grants (run, username, user_oid, rolename, role_oid, requester, reason,
-        granted_at, expires_at, standing, grantor, oldest_then)
-    VALUES (of_run, of_user::name, (SELECT oid FROM pg_roles WHERE rolname = of_user::name),
-        of_role::name, (SELECT oid FROM pg_roles WHERE rolname = of_role::name),
-        by_requester, for_reason,
+        granted_at, expires_at, standing, grantor, granted_in, oldest_then, held_since)
+    VALUES (of_run, of_user::name, u, of_role::name, r, by_requester, for_reason,
         timestamptz '1970-01-01 00:00+00' + from_micros * interval '1 microsecond',
         timestamptz '1970-01-01 00:00+00' + to_micros * interval '1 microsecond', stood,
         CASE WHEN ours THEN (SELECT oid FROM pg_roles WHERE rolname = current_user) END,
-        sym.oldest_open((SELECT oid FROM pg_roles WHERE rolname = of_user::name)));
+        coalesce(before.granted_in, pg_current_xact_id()),
+        coalesce(before.oldest_then, (
+            -- What was prepared before can do no more than be committed.
+            SELECT x FROM (SELECT pg_snapshot_xip(pg_current_snapshot())
+                UNION ALL SELECT pg_snapshot_xmax(pg_current_snapshot())) AS open (x)
+            WHERE NOT EXISTS (SELECT FROM pg_prepared_xact() p
+                WHERE p.transaction::text::bigint = x::text::bigint % 4294967296)
+            ORDER BY x LIMIT 1)), before.held_since);
 END
 $$;
 
@@ -198,7 +213,8 @@ $$;
 
 -- What comes after the REVOKE: it ends the sessions, unless they are to be kept, and notes
 -- that nothing is left to do, unless there are readers, where sessions may be as well, or
--- prepared transactions of the user, which somebody else has to end.
+-- prepared transactions of the user, which somebody else has to end. It also notes which
+-- transactions of others are open.
 CREATE OR REPLACE FUNCTION sym.finish(
     of_run text, of_user bigint, of_role bigint, ending boolean, listed boolean,
     patience_ms bigint
@@ -216,8 +232,12 @@ BEGIN
     END IF;
     IF ended IS NOT NULL THEN
         prepared := sym.prepared(of_user::oid, of_role::oid,
-            (SELECT granted_at FROM sym.grants WHERE run = of_run));
+            (SELECT coalesce(held_since, granted_at) FROM sym.grants WHERE run = of_run));
     END IF;
+    UPDATE sym.grants SET open_from = pg_snapshot_xmin(pg_current_snapshot()),
+        open_then = sym.open_now()
+    WHERE run = of_run AND revoked_at IS NOT NULL AND open_from IS NULL
+      AND granted_in IS NOT NULL;
     IF NOT (ending AND readers) AND prepared = '{}' THEN
         UPDATE sym.grants SET sessions_ended_at = clock_timestamp()
         WHERE run = of_run AND revoked_at IS NOT NULL AND sessions_ended_at IS NULL;

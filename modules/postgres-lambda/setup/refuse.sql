@@ -74,10 +74,13 @@ BEGIN
     END IF;
     -- Memberships belong to the whole server and a ledger to one database: two ledgers of
     -- one broker would take back what the other has handed out.
-    -- The right to a database shows it: anybody can give somebody rights to things of theirs.
+    -- The right to a database shows it: anybody can give somebody rights to things of theirs. A
+    -- database can be somebody's, too, who could not set up a broker there.
     SELECT min(d.datname) INTO another
     FROM pg_database d, aclexplode(d.datacl) a JOIN pg_roles b ON b.oid = a.grantee
-    WHERE b.rolname = broker AND d.datname <> current_database();
+    WHERE b.rolname = broker AND d.datname <> current_database()
+      AND (pg_has_role(d.datdba, b.oid, 'MEMBER WITH ADMIN OPTION')
+        OR (SELECT rolcreaterole OR rolname = current_user FROM pg_roles WHERE oid = d.datdba));
     IF another IS NOT NULL THEN
         RAISE EXCEPTION 'The broker "%" has rights in the database "%" already. Every '
             'database needs a broker of its own: choose another name here.', broker, another;

@@ -52,10 +52,11 @@ BEGIN
     EXECUTE format('CREATE POLICY owner_tidies ON sym.grants FOR DELETE TO %I '
         'USING (revoked_at IS NOT NULL AND sessions_ended_at IS NOT NULL)', current_user);
 
-    -- The broker reads and adds to the ledger, and can change in it that a run was revoked
-    -- and its sessions dealt with.
+    -- The broker reads and adds to the ledger, and can change in it that a run was revoked,
+    -- its sessions dealt with, and what was left behind looked at.
     EXECUTE format('GRANT USAGE ON SCHEMA sym TO %I', broker);
-    EXECUTE format('GRANT SELECT, INSERT, UPDATE (revoked_at, sessions_ended_at) '
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE (revoked_at, sessions_ended_at, '
+        'open_then, open_from, told) '
         'ON sym.grants TO %I', broker);
     EXECUTE format('GRANT SELECT, INSERT (username, email) ON sym.users TO %I', broker);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE ON sym.locks TO %I', broker);
