@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -297,5 +298,64 @@ func TestTriggerByARoleThatIsNotInheritedIsFound(t *testing.T) {
 		require.NoError(f, f.tries("alice", fmt.Sprintf("SET ROLE %s; CREATE TRIGGER zz AFTER INSERT "+
 			"ON orders FOR EACH ROW EXECUTE FUNCTION al.spy()", f.name("app"))))
 		assert.Contains(f, whats(f.deescalate("run").LeftBehind), "the trigger zz on public.orders")
+	})
+}
+
+// TestManyLocksAreNoHarm has an innocent hold very many locks, while a holder keeps the end of
+// their own run from being complete.
+func TestManyLocksAreNoHarm(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		exec(f, f.owner, "GRANT UPDATE ON orders TO %s", f.name("readwrite"))
+		bob, idle := f.login("bob"), f.login("bob")
+		exec(f, bob, "SELECT pg_advisory_lock(i) FROM generate_series(1, 1700) i")
+		require.Greater(f, query[int](f, "SELECT count(*) FROM pg_locks WHERE pid = $1", bob.PgConn().PID()), 1600)
+		f.escalate("run", "alice", "readwrite")
+		exec(f, f.login("alice"), "BEGIN; UPDATE orders SET item = 'ink'; PREPARE TRANSACTION '%s'", f.suffix)
+		f.expire("run")
+		_, err := f.Sweep(f.Context())
+		require.ErrorContains(f, err, "ROLLBACK PREPARED")
+		require.NotContains(f, err.Error(), f.of("bob"))
+		require.NoError(f, bob.Ping(f.Context()))
+		require.NoError(f, idle.Ping(f.Context()))
+		exec(f, f.root, "ROLLBACK PREPARED '%s'", f.suffix)
+	})
+}
+
+// TestSweepTakesEveryRoleBeforeAnySession has sessions that are long in ending keep nobody else's
+// role: one by one there would be no time for all.
+func TestSweepTakesEveryRoleBeforeAnySession(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		ctx, stop := context.WithCancel(f.Context())
+		var starting sync.WaitGroup
+		settings, err := pgx.ParseConfig(f.server.URLFor(f.of("bob"), password, "db_"+f.suffix))
+		require.NoError(f, err)
+		settings.RuntimeParams["post_auth_delay"] = "30"
+		for range 20 {
+			starting.Go(func() {
+				for ctx.Err() == nil {
+					if conn, err := pgx.ConnectConfig(ctx, settings); err == nil {
+						_ = conn.Close(ctx)
+					}
+				}
+			})
+		}
+		defer starting.Wait()
+		defer stop()
+		var people []string
+		for i := range 6 {
+			people = append(people, fmt.Sprint("person", i))
+			_ = f.person(people[i]).Close(f.Context())
+			f.escalate(people[i], people[i], "readonly")
+			f.expire(people[i])
+		}
+		soon, cancel := context.WithTimeout(f.Context(), 28*time.Second)
+		defer cancel()
+		swept, err := f.Sweep(soon)
+		for _, who := range people {
+			require.Empty(f, f.membership(who, "readonly"), "%s, %v", who, err)
+		}
+		if err == nil {
+			require.Len(f, swept.Revoked, len(people))
+		}
 	})
 }

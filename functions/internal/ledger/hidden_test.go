@@ -165,22 +165,27 @@ func TestFullTableOfLocksIsNamed(t *testing.T) {
 func TestHoldersCannotHaveARoleRefusedToOthers(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		exec(f, f.owner, "CREATE SCHEMA app; GRANT CREATE, USAGE ON SCHEMA app TO %s", f.name("readonly"))
+		exec(f, f.root, "CREATE SCHEMA al AUTHORIZATION %s; GRANT ALL ON SCHEMA al TO PUBLIC",
+			f.name("alice"))
 		f.setup("readonly")
-		for _, make := range []string{
+		for i, make := range []string{
 			"CREATE TEMP TABLE t (a int); CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
 			"SELECT lo_create(0)",
 			"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
 			"CREATE TABLE app.mine (a int)",
+			`CREATE COLLATION app.mine FROM "C"`,
+			"CREATE TABLE al.mine (a int); RESET ROLE; REVOKE CREATE ON SCHEMA al FROM PUBLIC",
 		} {
-			f.escalate("of alice "+make[:12], "alice", "readonly")
+			f.escalate(fmt.Sprint("of alice ", i), "alice", "readonly")
 			alice := f.login("alice")
 			exec(f, alice, "SET ROLE %s; %s", f.name("readonly"), make)
-			f.escalate("of bob "+make[:12], "bob", "readonly")
-			f.deescalate("of bob " + make[:12])
-			f.deescalate("of alice " + make[:12])
+			f.escalate(fmt.Sprint("of bob ", i), "bob", "readonly")
+			f.deescalate(fmt.Sprint("of bob ", i))
+			f.deescalate(fmt.Sprint("of alice ", i))
 		}
 		if f.server.Major < 15 {
 			mallory := f.person("mallory")
+			exec(f, mallory, "SELECT lo_create(0); CREATE TABLE theirs (a int)")
 			exec(f, mallory, "GRANT %s TO %s", f.name("mallory"), f.name("readonly"))
 			f.escalate("on 14", "bob", "readonly")
 		}
@@ -194,6 +199,9 @@ func TestThingsGivenToTheBrokerElsewhereMeanNothing(t *testing.T) {
 		var object uint32
 		require.NoError(f, elsewhere.QueryRow(f.Context(), "SELECT lo_create(0)").Scan(&object))
 		exec(f, elsewhere, "GRANT SELECT ON LARGE OBJECT %d TO %s", object, name(f.broker))
+		exec(f, f.root, "CREATE DATABASE %s OWNER %s", f.name("theirs"), f.name("mallory"))
+		f.Cleanup(func() { f.drop(f.of("theirs")) })
+		exec(f, elsewhere, "GRANT CONNECT ON DATABASE %s TO %s", f.name("theirs"), name(f.broker))
 		f.setup("readonly")
 		f.escalate("run", "alice", "readonly")
 		exec(f, f.root, "DELETE FROM sym.grants")

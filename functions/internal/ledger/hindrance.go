@@ -12,8 +12,8 @@ import (
 
 // hindrances lists who keeps the function from its work: by a lock on the role, as an open
 // transaction has from version 16 on that granted it or commented on it; by one on a table of
-// the ledger or of the catalogue, or by queueing for it, with everybody else behind; or by
-// filling the table of locks. It asks no table of the catalogue but for names: they may be
+// the ledger or of the catalogue, or by queueing for it, with everybody else behind; or, where
+// the table of locks is full, by filling it. It asks no table of the catalogue but for names: they may be
 // what is locked.
 const hindrances = `
 	SELECT DISTINCT CASE WHEN l.pid IS NULL
@@ -35,7 +35,7 @@ const hindrances = `
 				'ExclusiveLock', 'AccessExclusiveLock')
 				AND (l.relation < 16384 OR l.relation IN (SELECT c.oid FROM pg_class c
 						WHERE c.relnamespace = to_regnamespace('sym')))
-			OR l.pid IN (SELECT n.pid FROM pg_locks n GROUP BY n.pid HAVING count(*) > 1000))
+			OR $2 AND l.pid IN (SELECT n.pid FROM pg_locks n GROUP BY n.pid HAVING count(*) > 1000))
 	ORDER BY 1`
 
 // numbered are the hindrances where the catalogue is what is locked, or where there is no room
@@ -45,7 +45,7 @@ const numbered = `
 	FROM pg_lock_status() l
 	WHERE l.pid <> pg_backend_pid() AND (l.locktype = 'relation' AND l.relation < 16384
 			AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
-		OR l.pid IN (SELECT n.pid FROM pg_lock_status() n GROUP BY n.pid HAVING count(*) > 1000))
+		OR $1 AND l.pid IN (SELECT n.pid FROM pg_lock_status() n GROUP BY n.pid HAVING count(*) > 1000))
 	ORDER BY 1`
 
 const inTheWay = ". In the way: "
@@ -56,9 +56,16 @@ func (l *Ledger) explain(ctx context.Context, role string, err error) error {
 	if !ok || ctx.Err() != nil || strings.Contains(busy.Message, inTheWay) {
 		return err
 	}
-	found, lookup := l.lookup(ctx, hindrances, role)
+	// Whoever holds locks is in nobody's way who waits for something else.
+	switch busy.SQLState {
+	case lockTimeout, noRoom, "57014":
+	default:
+		return err
+	}
+	crowded := busy.SQLState == noRoom
+	found, lookup := l.lookup(ctx, hindrances, role, crowded)
 	if lookup != nil || len(found) == 0 {
-		found, lookup = l.lookup(ctx, numbered)
+		found, lookup = l.lookup(ctx, numbered, crowded)
 	}
 	if lookup != nil || len(found) == 0 {
 		return err
