@@ -356,8 +356,9 @@ func TestLedgerLockedAgainAndAgain(t *testing.T) {
 		f.escalate("faster", "bob", "readonly")
 		f.expire("faster")
 		exec(f, f.root, `CREATE SEQUENCE tries; GRANT USAGE ON SEQUENCE tries TO %s;
-			CREATE OR REPLACE FUNCTION sym.clear_way() RETURNS TABLE (whose text, ended boolean)
-			LANGUAGE sql AS 'SELECT format(''the session %%s of mallory'', nextval(''public.tries'')), true'`,
+			CREATE OR REPLACE FUNCTION sym.clear_way(crowded boolean)
+			RETURNS TABLE (whose text, ended boolean, crowding boolean) LANGUAGE sql AS
+			'SELECT format(''the session %%s of mallory'', nextval(''public.tries'')), true, crowded'`,
 			name(f.broker))
 		exec(f, f.root, "BEGIN; LOCK TABLE sym.grants")
 		_, err := f.Sweep(f.Context())

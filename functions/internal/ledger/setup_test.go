@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	osexec "os/exec"
 	"slices"
@@ -47,6 +48,7 @@ func TestEveryPrivilegeIsThereForSomething(t *testing.T) {
 			"broker": f.broker, "roles": f.of("readonly"), "create_users": "on"}))
 		// Everybody may connect to a new database, which would hide the broker's own right.
 		exec(f, f.root, "REVOKE CONNECT ON DATABASE %s FROM PUBLIC", name("db_"+f.suffix))
+		exec(f, f.root, "GRANT CONNECT ON DATABASE %s TO %s", name("db_"+f.suffix), f.name("bob"))
 		exec(f, f.owner, "REVOKE %s, %s FROM %s",
 			f.name("readwrite"), f.name("Read Only"), name(f.broker))
 
@@ -63,6 +65,15 @@ func TestEveryPrivilegeIsThereForSomething(t *testing.T) {
 		begin := func(l *Ledger) error { return escalate(l, "alice") }
 		end := func(l *Ledger) error { return deescalate(l) }
 		makeUser := func(l *Ledger) error { return escalate(l, fmt.Sprint("zoe", number)) }
+		// A transaction that is open at an end, and over when a sweep looks again.
+		look := func(l *Ledger) error {
+			bob := f.login("bob")
+			exec(f, bob, "BEGIN; SELECT 1")
+			err := errors.Join(begin(l), end(l))
+			exec(f, bob, "COMMIT")
+			_, swept := l.Sweep(f.Context())
+			return errors.Join(err, swept)
+		}
 		broker := name(f.broker)
 		tests := []struct {
 			privilege, revoke, grant string
@@ -80,6 +91,9 @@ func TestEveryPrivilegeIsThereForSomething(t *testing.T) {
 			{"insert on grants", "", "", begin, false},
 			{"update (revoked_at) on grants", "", "", end, false},
 			{"update (sessions_ended_at) on grants", "", "", end, true},
+			{"update (open_then) on grants", "", "", end, true},
+			{"update (open_from) on grants", "", "", end, true},
+			{"update (told) on grants", "", "", look, false},
 			{"select on users", "", "", begin, false},
 			{"insert (username) on users", "", "", begin, false},
 			{"insert (email) on users", "", "", begin, false},

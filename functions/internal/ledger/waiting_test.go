@@ -115,7 +115,7 @@ func TestPreparedTransactionThatLocksTheLedgerIsNamed(t *testing.T) {
 			require.ErrorContains(f, err, "ROLLBACK PREPARED '"+f.suffix+"'")
 			require.False(f, f.reads("alice"), "the workflow knows what the run is about")
 			_, err = f.Sweep(ctx)
-			require.ErrorContains(f, err, "The ledger was locked by the prepared transaction '"+f.suffix)
+			require.ErrorContains(f, err, "was locked by the prepared transaction '"+f.suffix)
 			require.ErrorContains(f, err, "ROLLBACK PREPARED '"+f.suffix+"'")
 		})
 		exec(f, f.root, "ROLLBACK PREPARED '%s'", f.suffix)

@@ -68,7 +68,7 @@ DO $$
 DECLARE
     kept text;
 BEGIN
-    FOREACH kept IN ARRAY ARRAY['run', 'username', 'rolename', 'requester', 'reason',
+    FOREACH kept IN ARRAY ARRAY['run', 'username', 'rolename', 'requester', 'reason', 'origin',
                              'open_then', 'told'] LOOP
         EXECUTE format('ALTER TABLE sym.grants ALTER COLUMN %I SET STATISTICS 0', kept);
         IF kept NOT LIKE '%name' THEN
