@@ -67,6 +67,7 @@ type Front struct {
 	keys      *keyring
 	events    eventHub
 	functions *lambdaruntime.Pool
+	updates   *updates
 	logs      *logShipper
 	databases *databases
 	logins    *iamlogin.Server
@@ -119,6 +120,7 @@ func New(o Options) (*Front, error) {
 	f.logs = newLogShipper(f)
 	f.functions = lambdaruntime.NewPool(o.Dir, o.Log)
 	f.functions.Logs = f.logs.add
+	f.updates = newUpdates()
 	if f.logins, err = iamlogin.Start(f.checkLoginToken); err != nil {
 		return nil, err
 	}

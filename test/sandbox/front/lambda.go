@@ -35,7 +35,9 @@ func (f *Front) lambda(w http.ResponseWriter, r *http.Request, c call) {
 		c.fail(w, http.StatusBadRequest, "InvalidParameterValueException", err.Error())
 		return
 	}
-	f.forward(w, r, c)
+	if !f.changeFunction(w, r, c) {
+		f.forward(w, r, c)
+	}
 }
 
 // keepCode keeps the archive of a call that creates or updates a function.
@@ -129,19 +131,11 @@ func (f *Front) function(ctx context.Context, arn string) (lambdaruntime.Functio
 				"runs, which is the latest version: %w", arn, err)
 		}
 	}
-	var answer struct {
-		Configuration struct {
-			FunctionArn, Role, Handler, CodeSha256, RevisionId, LastModified string
-			Timeout, MemorySize                                              int
-			Environment                                                      struct{ Variables map[string]string }
-			LoggingConfig                                                    struct{ LogGroup string }
-		}
-	}
-	err := f.askJSON(ctx, account, "lambda", http.MethodGet, functionsPath+"/"+name, "", nil, &answer)
+	latest, err := f.configuration(ctx, account, name)
 	if err != nil {
 		return lambdaruntime.Function{}, fmt.Errorf("there is no function %s: %w", arn, err)
 	}
-	conf := answer.Configuration
+	conf := f.updates.effective(account+"/"+name, latest)
 	service := Identity{Account: account, Service: "lambda.amazonaws.com", ARN: conf.FunctionArn}
 	role, err := f.trust(ctx, service, conf.Role, "")
 	if err != nil {
@@ -164,8 +158,15 @@ func (f *Front) function(ctx context.Context, arn string) (lambdaruntime.Functio
 	maps.Copy(variables, conf.Environment.Variables)
 	return lambdaruntime.Function{
 		ARN: conf.FunctionArn, Qualifier: alias, Name: name, Handler: conf.Handler,
-		CodeSHA256: conf.CodeSha256, Revision: conf.RevisionId + conf.LastModified,
+		CodeSHA256: conf.CodeSha256, Revision: conf.revision(),
 		Timeout: time.Duration(conf.Timeout) * time.Second, MemoryMiB: conf.MemorySize,
 		LogGroup: group, Region: region, Environment: variables,
 	}, nil
+}
+
+// configuration is what moto has of a function.
+func (f *Front) configuration(ctx context.Context, account, name string) (configuration, error) {
+	var answer struct{ Configuration configuration }
+	err := f.askJSON(ctx, account, "lambda", http.MethodGet, functionsPath+"/"+name, "", nil, &answer)
+	return answer.Configuration, err
 }
