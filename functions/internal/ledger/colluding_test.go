@@ -127,6 +127,24 @@ func TestTransactionsOfFriendsAreLookedAt(t *testing.T) {
 	})
 }
 
+// TestWhatTheNextHolderMakesIsTheirs has somebody else hold the role, and work with it, while a
+// transaction is open that was so at the end of the first run.
+func TestWhatTheNextHolderMakesIsTheirs(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		f.colluders()
+		bob := f.login("bob")
+		f.escalate("first", "alice", "readwrite")
+		exec(f, bob, "BEGIN; SELECT 1")
+		f.deescalate("first")
+		f.escalate("second", "bob", "readwrite")
+		require.NoError(f, f.tries("bob", "SET ROLE "+f.name("readwrite")+"; CREATE TABLE al.work (n int)"))
+		exec(f, bob, "COMMIT")
+		_, err := f.Sweep(f.Context())
+		require.NoError(f, err)
+		assert.Contains(f, whats(f.deescalate("second").LeftBehind), "al.work")
+	})
+}
+
 // TestSessionInsideOfTheRoleIsTold has a friend's session go on inside of a routine of the role
 // that is not there any more.
 func TestSessionInsideOfTheRoleIsTold(t *testing.T) {

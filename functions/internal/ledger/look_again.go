@@ -35,8 +35,9 @@ func (s *sweep) lookAgain(ctx context.Context) {
 		return
 	}
 	for _, f := range found {
-		message := fmt.Sprintf("After %q had lost the role %q, a transaction that was open then "+
-			"left behind: %s.", f.User, f.Role, f.What)
+		message := fmt.Sprintf("%q lost the role %q while somebody else's transaction was open, and "+
+			"since then this has appeared: %s. A database administrator has to look at it.",
+			f.User, f.Role, f.What)
 		if f.Kind == "in_use" {
 			message = fmt.Sprintf("%q has lost the role %q, and its rights may still be in use: %s. "+
 				"A database administrator has to look at that session, and to end it.",

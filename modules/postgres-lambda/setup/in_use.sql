@@ -111,7 +111,12 @@ BEGIN
             WHERE NOT g.open_then && still AND l.kind NOT IN ('in_use', 'prepared_transaction')
         LOOP
             what := left(found.what, 300);
-            CONTINUE WHEN sym.mark(found.kind, what) = ANY (g.told);
+            CONTINUE WHEN sym.mark(found.kind, what) = ANY (g.told)
+                -- What was made while somebody else held the role is listed when theirs ends.
+                OR found.kind <> 'in_use' AND EXISTS (SELECT FROM sym.grants o
+                    WHERE o.role_oid = g.role_oid AND o.run <> g.run AND o.origin = g.origin
+                      AND o.granted_in IS NOT NULL
+                      AND (o.revoked_at IS NULL OR o.revoked_at > g.revoked_at));
             g.told := g.told || sym.mark(found.kind, what);
             run := g.run;
             username := g.username;
