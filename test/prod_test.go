@@ -33,7 +33,7 @@ func TestProd(t *testing.T) {
 		"slack_workspace_id": slack.Workspace,
 		"audit_bucket":       map[string]any{"retention_days": 1},
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	options.BackendConfig, options.Lock = stateBucket(t, ctx, box), true
 
@@ -93,7 +93,7 @@ func TestProdWithExample(t *testing.T) {
 		// Whose database user has another name than their address.
 		"usernames": map[string]string{"ann@example.com": "alice"},
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	options.BackendConfig = stateBucket(t, ctx, box)
 	terraform.InitAndApplyContext(t, ctx, options)

@@ -24,7 +24,7 @@ var example = regexp.MustCompile("(?s)```hcl plans=(\\d+)\n(.*?)```")
 func TestReadmes(t *testing.T) {
 	t.Parallel()
 	box, options := newBox(t, "sandbox", nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	dir := filepath.Join(options.TerraformDir, "..", "..")
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "functions"), 0o755))

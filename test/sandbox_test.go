@@ -37,7 +37,7 @@ func TestSandbox(t *testing.T) {
 		"slack_workspace_id": slack.Workspace,
 		"rules":              map[string]any{"readwrite": map[string]any{"approvals": 2}},
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	terraform.InitAndApplyContext(t, ctx, options)
 

@@ -248,7 +248,7 @@ func (m meeting) meet(other <-chan struct{}) bool {
 	select {
 	case <-other:
 		return true
-	case <-time.After(time.Second):
+	case <-time.After(20 * time.Second):
 		return false
 	}
 }

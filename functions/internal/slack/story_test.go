@@ -58,7 +58,7 @@ func connect(t *testing.T, change ...func(*request.Flow, *rules.Document, *Setti
 // TestAStoryInSlack goes from the command to the end of the access, through a Slack that looks at
 // every block, trigger and scope.
 func TestAStoryInSlack(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	w, slack := connect(t, glass)
 	as := slack.As(standin.Alice)
@@ -180,7 +180,7 @@ func TestAStoryInSlack(t *testing.T) {
 
 // TestWhatIsLarge is taken by a Slack that counts.
 func TestWhatIsLarge(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	w, slack := connect(t, glass, func(f *request.Flow, _ *rules.Document, _ *Settings) {
 		for i := range 250 {
@@ -277,7 +277,7 @@ func TestASlackThatIsNotSetUpRight(t *testing.T) {
 
 // TestCallsThatSlackDidNotMake come over HTTP here: forged, stale, altered, and replayed.
 func TestCallsThatSlackDidNotMake(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	w, slack := connect(t)
 	r := w.submit(t)

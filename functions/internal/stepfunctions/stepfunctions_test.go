@@ -86,7 +86,7 @@ func TestStart(t *testing.T) {
 			ExecutionArn: execution.ExecutionArn,
 		})
 		return err == nil && described.Status != types.ExecutionStatusRunning
-	}, 10*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	assert.ErrorIs(t, workflows.Start(t.Context(), r), request.ErrWorkflowEnded)
 	assert.Equal(t, request.Ended, course())
 
