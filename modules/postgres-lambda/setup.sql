@@ -73,10 +73,15 @@ SELECT set_config('sym.broker', :'broker', true) AS broker,
 \ir setup/broker.sql
 \ir setup/ledger.sql
 \ir setup/functions.sql
+\ir setup/catalogue.sql
 \ir setup/examine.sql
 \ir setup/readers.sql
 \ir setup/questions.sql
 \ir setup/in_use.sql
+\ir setup/left_elsewhere.sql
+\ir setup/left_attached.sql
+\ir setup/left_owned.sql
+\ir setup/left_privileges.sql
 \ir setup/left_behind.sql
 \ir setup/take_back.sql
 \ir setup/rights.sql

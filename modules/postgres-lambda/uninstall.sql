@@ -75,7 +75,9 @@ END
 $$;
 
 -- Each by its name and never with CASCADE: what somebody has put beside them stops this.
+DROP FUNCTION IF EXISTS sym.age_since(xid8);
 DROP FUNCTION IF EXISTS sym.assign_user(name, text);
+DROP FUNCTION IF EXISTS sym.changed_privileges(integer, oid[], oid[], boolean);
 DROP FUNCTION IF EXISTS sym.clear_way();
 DROP FUNCTION IF EXISTS sym.clear_way(boolean);
 DROP FUNCTION IF EXISTS sym.create_user(name, text);
@@ -89,8 +91,23 @@ DROP FUNCTION IF EXISTS sym.finish(text, bigint, bigint, boolean, boolean, bigin
 DROP FUNCTION IF EXISTS sym.held_by_others(text, oid, oid, text, boolean);
 DROP FUNCTION IF EXISTS sym.holding(text);
 DROP FUNCTION IF EXISTS sym.holds(oid, oid);
-DROP FUNCTION IF EXISTS sym.left_behind(oid, oid, xid8, xid8);
 DROP FUNCTION IF EXISTS sym.in_use(oid);
+DROP FUNCTION IF EXISTS sym.left_attached(oid, oid[], oid[], integer, boolean);
+DROP FUNCTION IF EXISTS sym.left_behind(oid, oid, xid8, xid8);
+DROP FUNCTION IF EXISTS sym.left_changed(oid[], integer);
+DROP FUNCTION IF EXISTS sym.left_default_privileges(oid, oid[], oid[], integer, integer);
+DROP FUNCTION IF EXISTS sym.left_in_databases(oid, oid[], integer);
+DROP FUNCTION IF EXISTS sym.left_in_use(oid);
+DROP FUNCTION IF EXISTS sym.left_jobs(oid[], integer);
+DROP FUNCTION IF EXISTS sym.left_memberships(oid, oid[], oid[], oid, integer, integer);
+DROP FUNCTION IF EXISTS sym.left_owned(oid, oid, oid[], oid[], oid[], oid[], integer, integer);
+DROP FUNCTION IF EXISTS sym.left_parameters(oid, oid[], integer);
+DROP FUNCTION IF EXISTS sym.left_prepared(oid[], oid[], integer);
+DROP FUNCTION IF EXISTS sym.left_privileges(oid, oid[], oid[], integer, integer, oid[], oid[],
+    boolean);
+DROP FUNCTION IF EXISTS sym.left_rules(oid, oid[], integer, integer);
+DROP FUNCTION IF EXISTS sym.left_settings(oid[], integer);
+DROP FUNCTION IF EXISTS sym.left_triggers(oid, oid[], oid[], oid[], integer, integer);
 DROP FUNCTION IF EXISTS sym.look_again(integer);
 DROP FUNCTION IF EXISTS sym.mark(text, text);
 DROP FUNCTION IF EXISTS sym.micros(timestamptz);
@@ -101,6 +118,7 @@ DROP FUNCTION IF EXISTS sym.oldest_open(oid);
 DROP FUNCTION IF EXISTS sym.open_now();
 DROP FUNCTION IF EXISTS sym.owned_by(oid[]);
 DROP FUNCTION IF EXISTS sym.prepared(oid, oid, timestamptz);
+DROP FUNCTION IF EXISTS sym.privileges_changed(integer);
 DROP FUNCTION IF EXISTS sym.readers();
 DROP FUNCTION IF EXISTS sym.resolve(name, oid);
 DROP FUNCTION IF EXISTS sym.resolve(name, oid, text);
@@ -108,6 +126,8 @@ DROP FUNCTION IF EXISTS sym.situation(text, text, text, boolean);
 DROP FUNCTION IF EXISTS sym.starting();
 DROP FUNCTION IF EXISTS sym.still_through(oid, oid);
 DROP FUNCTION IF EXISTS sym.take_back(oid, oid, xid8, xid8);
+DROP FUNCTION IF EXISTS sym.whose(oid, oid);
+DROP FUNCTION IF EXISTS sym.worth_a_look(oid[], oid[], oid[], integer);
 DROP FUNCTION IF EXISTS sym.young(xid, integer);
 DROP TABLE IF EXISTS sym.grants;
 DROP TABLE IF EXISTS sym.users;

@@ -2,10 +2,13 @@ package ledger
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"sym-postgres-quickstart/functions/internal/event"
 )
 
 // These are about what a search leaves alone, and about those that cannot search.
@@ -192,6 +195,30 @@ func TestEndsWithoutASearch(t *testing.T) {
 			assert.Equal(f, test.reason, answer.NotLookedFor, test.name)
 			require.False(f, f.reads("alice"), test.name)
 		}
+	})
+}
+
+// TestSearchGoesOnAfterAPartThatFails breaks one part: the others still report, before it and
+// after it.
+func TestSearchGoesOnAfterAPartThatFails(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		exec(f, f.root, "GRANT CREATE ON SCHEMA public TO PUBLIC")
+		exec(f, f.owner, `CREATE OR REPLACE FUNCTION sym.changed_privileges(listed integer,
+			relations oid[], large_objects oid[], types boolean) RETURNS TABLE (classid oid, objid oid,
+			objsubid integer, owner oid, acl aclitem[], type "char", words text, dbid oid)
+			LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END'`)
+		f.escalate("run", "alice", "readonly")
+		alice := f.login("alice")
+		exec(f, alice, "CREATE TABLE kept (x int)")
+		exec(f, alice, "ALTER ROLE %s SET work_mem = '8MB'", f.name("alice"))
+		answer := f.deescalate("run")
+		require.Empty(f, answer.NotLookedFor)
+		assert.Equal(f, []event.LeftBehind{
+			{Kind: "owned", What: fmt.Sprintf(`table public.kept belongs to "%s"`, f.of("alice"))},
+			{Kind: "unseen", What: "a part could not be looked at: no"},
+			{Kind: "setting", What: fmt.Sprintf(`settings of "%s" were changed: work_mem`,
+				f.of("alice"))},
+		}, answer.LeftBehind)
 	})
 }
 
