@@ -103,6 +103,9 @@ func byTheRules(t *testing.T, w *world) {
 	id, err = ask("OPS-1: look at order 3", time.Minute)
 	require.NoError(t, err)
 	requireStory(t, e.Person, id, "requested")
+	// This flow is of our making, so that Terraform ends nothing of it.
+	_, err = w.approver(t).Deny(t.Context(), id, "Seen enough")
+	require.NoError(t, err)
 }
 
 func brokenGlass(t *testing.T, w *world) {

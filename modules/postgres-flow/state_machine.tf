@@ -426,5 +426,11 @@ resource "aws_sfn_state_machine" "this" {
 
   tags = var.tags
 
+  # AWS deletes it once its executions are over. One that waits to try again
+  # (DeescalateUntilDone) sleeps for a quarter of an hour at most.
+  timeouts {
+    delete = "20m"
+  }
+
   depends_on = [aws_iam_role_policy.state_machine]
 }
