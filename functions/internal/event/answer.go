@@ -131,15 +131,15 @@ type Deescalated struct {
 	// membership of their own (a standing one, or that of another run), or the roles that
 	// they are a member of and that are members of it.
 	StillMemberThrough []string `json:"still_member_through"`
-	// LeftBehind is what was made or given while the role was held and is still there. The
+	// LeftBehind is what was made or granted while the role was held, and still exists. The
 	// first [MaxLeftBehind] are listed; LeftBehindMore counts the others.
 	LeftBehind     []LeftBehind `json:"left_behind,omitempty"`
 	LeftBehindMore int          `json:"left_behind_more,omitempty"`
-	// NotLookedFor says why nobody looked for what was left behind; empty where somebody did.
+	// NotLookedFor says why there was no search for what was left behind; empty if there was one.
 	NotLookedFor string `json:"not_looked_for,omitempty"`
 }
 
-// MaxLeftBehind is how much of what was left behind an answer lists.
+// MaxLeftBehind is how many leftovers an answer lists.
 const MaxLeftBehind = 50
 
 // LeftBehind is one thing that was made or given while a role was held.

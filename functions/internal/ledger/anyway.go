@@ -11,9 +11,9 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 )
 
-// takeAnyway takes a membership back where the ledger could not be read or written: somebody
-// locks it, or it is of another version. Access that should be over is worse than a ledger
-// that does not know that it is. It returns the error of the first try, with what it came to.
+// takeAnyway takes a membership back when the ledger could not be read or written, because it is
+// locked or of another version. Access that outlives its time is worse than a ledger that
+// lacks the end. It returns the error of the first try, extended by what this one achieved.
 func (l *Ledger) takeAnyway(
 	ctx context.Context, end End, wait patience, cause error,
 ) error {
@@ -34,7 +34,7 @@ func (l *Ledger) takeAnyway(
 		l.log.WarnContext(ctx, "took a role back without the ledger", "run", end.Run, "user", user,
 			"role", role, "error", cause)
 	}
-	// Its sessions need no ledger either.
+	// Ending the sessions needs no ledger either.
 	if err := l.endBare(ctx, user, role, wait); err != nil {
 		l.log.WarnContext(ctx, "sessions may be left", "user", user, "role", role, "error", err)
 	}
@@ -42,10 +42,10 @@ func (l *Ledger) takeAnyway(
 		"from %q, but the end is not complete: ", role, user), "")
 }
 
-// tookBare begins the error of an end that has taken the role and could not do the rest.
+// tookBare is the prefix of the error of an end that took the role and could not do the rest.
 const tookBare = "what this function had granted"
 
-// endBare ends the sessions of a user who does not hold a role any more.
+// endBare ends the sessions of a user who no longer holds a role.
 func (l *Ledger) endBare(ctx context.Context, user, role string, wait patience) error {
 	if l.options.KeepSessions {
 		return nil
@@ -61,8 +61,8 @@ func (l *Ledger) endBare(ctx context.Context, user, role string, wait patience) 
 	})
 }
 
-// aboutWhom is whom and what a run is about, by the ledger if it can be read at once, else by
-// what the caller knows. It asks for no more than the first version of the ledger had.
+// aboutWhom returns the user and the role of a run: from the ledger if it can be read at once,
+// otherwise from the caller. It reads only columns that the ledger's first version had.
 func (l *Ledger) aboutWhom(ctx context.Context, end End) (user, role string) {
 	err := l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
@@ -86,8 +86,8 @@ func (l *Ledger) aboutWhom(ctx context.Context, end End) (user, role string) {
 	return user, role
 }
 
-// takeBare takes back what we have granted, by the catalogue alone. It answers whether there was
-// anything; where it returns no error, there is nothing any more.
+// takeBare takes back what we have granted, using only the catalogue. It reports whether there
+// was anything to take; if it returns no error, nothing is left.
 func (l *Ledger) takeBare(
 	ctx context.Context, user, role string, wait patience,
 ) (took bool, err error) {
@@ -116,9 +116,9 @@ func (l *Ledger) takeBare(
 	return took, err
 }
 
-// disbelieve looks at the membership that the caller knows of, where the ledger says that the
-// run was about another one, or knows nothing of it. It takes back what we have granted and no
-// run accounts for, and says by what the user holds the role still.
+// disbelieve checks the membership that the caller named if the ledger has another one for this
+// run, or has no such run. It takes back what we granted and no run accounts for, and reports
+// through which roles the user still holds the role.
 func (l *Ledger) disbelieve(ctx context.Context, end End, answer *event.Deescalated) error {
 	if end.User == "" || end.Role == "" {
 		return nil

@@ -13,8 +13,8 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 )
 
-// blocker is a row of sym.clear_way: whose session or prepared transaction locks the ledger or
-// the catalogue, or, if it is crowding, fills the table of locks; and whether it was ended.
+// blocker is a row of sym.clear_way: the owner of a session or prepared transaction that locks
+// the ledger or the catalogue or, if Crowding, fills the lock table; and whether it was ended.
 type blocker struct {
 	Whose           string
 	Ended, Crowding bool
@@ -27,8 +27,8 @@ func queueClearing(batch *pgx.Batch, found *[]blocker, crowded bool) {
 	})
 }
 
-// clearWay ends the sessions that keep runs from being ended: by locks, and not if it was
-// something else that these met.
+// clearWay ends the sessions whose locks keep runs from being ended. It does nothing if the runs
+// failed for another reason than a lock.
 func (s *sweep) clearWay(ctx context.Context, left []dueRun) {
 	met := func(code string) bool {
 		return slices.ContainsFunc(left, func(run dueRun) bool { return state(run.err) == code })
@@ -75,10 +75,10 @@ func (s *sweep) cleared(ctx context.Context, found []blocker) {
 	}
 }
 
-// The codes of a lock that could not be had in time, and of a table of locks that is full.
+// PostgreSQL's codes for a lock that was not granted in time, and for a full lock table.
 const lockTimeout, noRoom = "55P03", "53200"
 
-// state is PostgreSQL's code of an error of having no time.
+// state returns the SQLSTATE of a [database.DatabaseBusy], or an empty string.
 func state(err error) string {
 	busy, _ := errors.AsType[database.DatabaseBusy](err)
 	return busy.SQLState

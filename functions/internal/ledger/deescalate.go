@@ -12,11 +12,11 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 )
 
-// End is what a deescalate is to end.
+// End names the run that a deescalate ends.
 type End struct {
 	Run string
-	// User and Role are whom and what the caller believes the run to be about; they may be
-	// empty. The ledger says it better, unless it cannot be read or was tampered with.
+	// User and Role are what the caller believes the run to be about; they may be empty. The
+	// ledger takes precedence, unless it cannot be read or was tampered with.
 	User, Role string
 }
 
@@ -37,8 +37,8 @@ func (l *Ledger) Deescalate(ctx context.Context, end End) (event.Deescalated, er
 	return answer, nil
 }
 
-// patience is for how long an end waits: for locks that others hold, and for sessions to go. With
-// none for sessions it does no more than take the role.
+// patience is how long an end waits for locks that others hold, and for sessions to end. With no
+// time for sessions it only takes the role.
 type patience struct{ locks, sessions time.Duration }
 
 var (
@@ -64,7 +64,7 @@ func (l *Ledger) end(ctx context.Context, end End, wait patience) (event.Deescal
 		err = attempt()
 	}
 	if err != nil {
-		// What could be revoked may be revoked all the same; the repetition will tell.
+		// The role may be revoked all the same; the repetition finds out.
 		return event.Deescalated{}, l.takeAnyway(ctx, end, wait, err)
 	}
 	if now.UserNow != end.User || now.RoleNow != end.Role {
@@ -88,8 +88,7 @@ type holding struct {
 	// The names in the ledger.
 	User string `json:"user"`
 	Role string `json:"role"`
-	// The names of today, empty where dropped, and the numbers, which are there also where
-	// they were dropped.
+	// The current names, empty if dropped, and the numbers, which remain even then.
 	UserNow string  `json:"user_now"`
 	RoleNow string  `json:"role_now"`
 	UserOID *uint32 `json:"user_oid"`
@@ -98,7 +97,7 @@ type holding struct {
 	Others bool `json:"others"`
 	// Here tells whether the row was written in this server and database.
 	Here bool `json:"here"`
-	// Grantors are those as whom we granted the membership that there is, ourselves first.
+	// Grantors are the roles in whose name we granted the present membership, ourselves first.
 	Grantors []string `json:"grantors"`
 	Version  int      `json:"version"`
 }
@@ -122,9 +121,9 @@ func (l *Ledger) deescalate(
 		return answer, noteEnded(ctx, conn, id, &answer)
 	}
 
-	// The second changes, looks at what came of it, and commits; and then ends the sessions:
-	// no sooner, since a new session could still take the role until the COMMIT. What the
-	// ledger says of the run being over is not believed: the catalogue has the membership.
+	// The second changes, checks the result, and commits; and then ends the sessions: no
+	// sooner, since a new session could still take the role until the COMMIT. Even if the ledger
+	// says that the run is over, the membership in the catalogue decides.
 	took := len(now.Grantors) > 0 && !now.Others
 	still := 0
 	var finished finished
@@ -172,9 +171,9 @@ func (l *Ledger) deescalate(
 	return answer, nil
 }
 
-// finished is what sym.finish answers: how many sessions were ended, nil where the user still
-// holds the role and keeps them; whether there are readers, where sessions may be as well; and
-// the statements that end transactions which the user has prepared.
+// finished is the result of sym.finish: how many sessions were ended, nil if the user still holds
+// the role and keeps them; whether there are readers, which may have sessions too; and the
+// statements that end the user's prepared transactions.
 type finished struct {
 	Ended        *int     `json:"ended"`
 	Readers      bool     `json:"readers"`
@@ -182,8 +181,7 @@ type finished struct {
 	StillThrough []string `json:"still_through"`
 }
 
-// endOnReaders ends the sessions on the readers, and then notes that they are ended, if the end
-// is complete with that.
+// endOnReaders ends the sessions on the readers. If that completes the end, it records it.
 func (l *Ledger) endOnReaders(
 	ctx context.Context, conn *pgx.Conn, now *holding, wait patience, complete bool,
 	answer *event.Deescalated,
@@ -208,8 +206,8 @@ func (l *Ledger) endOnReaders(
 	return run(ctx, conn, batch)
 }
 
-// noteEnded writes that a run is over which the ledger does not know. An escalate that is at
-// it at this moment has the row first, and the end is done again.
+// noteEnded records the end of a run that the ledger does not know. If an escalate of the same
+// run inserts the row first, the end is repeated.
 func noteEnded(
 	ctx context.Context, conn *pgx.Conn, id string, answer *event.Deescalated,
 ) error {
@@ -226,8 +224,7 @@ func noteEnded(
 	return err
 }
 
-// revoke queues the REVOKEs of a membership. From version 16 on each is in the name of a
-// grantor.
+// revoke queues the REVOKEs of a membership. From version 16 on each names its grantor.
 func revoke(batch *pgx.Batch, now *holding) {
 	for _, grantor := range now.Grantors {
 		statement := "REVOKE " + name(now.RoleNow) + " FROM " + name(now.UserNow)

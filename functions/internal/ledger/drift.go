@@ -89,7 +89,8 @@ const findDrift = `
 	)
 	SELECT kind, run, username, rolename, message FROM drift ORDER BY 1, 3, 4, 2, 5`
 
-// findOpen lists what makes the ledger or the targets less safe than setup.sql left them.
+// findOpen lists rights and settings that make the ledger or the targets less safe than setup.sql
+// left them.
 const findOpen = `
 	-- First which roles, then what each can do: a planner that expects few memberships would
 	-- examine every role that anybody is a member of.

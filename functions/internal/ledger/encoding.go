@@ -9,7 +9,7 @@ import (
 	"sym-postgres-quickstart/functions/internal/database"
 )
 
-// untranslatable tells the errors of text that the database's encoding cannot hold.
+// untranslatable reports whether an error is about text that the database's encoding lacks.
 func untranslatable(err error) bool {
 	refused, ok := errors.AsType[database.DatabaseRefused](err)
 	return ok && (refused.SQLState == "22P05" || refused.SQLState == "22021")

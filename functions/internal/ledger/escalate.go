@@ -27,8 +27,8 @@ type Request struct {
 // role already it changes nothing and answers with the times of the first grant.
 //
 // It refuses a run that has ended, an unknown user or role, a role that is dangerous or whose
-// holders can make access that lasts, a role that was not made known to setup.sql, a user who
-// administers the database or has members, and a user who is another person's.
+// holders could keep access, a role that setup.sql was not given, a user who administers the
+// database or has members, and a user who belongs to another person.
 func (l *Ledger) Escalate(ctx context.Context, request Request) (event.Escalated, error) {
 	var answer event.Escalated
 	err := l.storable(ctx, &request, func() error {
@@ -69,8 +69,7 @@ func (l *Ledger) Check(ctx context.Context, request Request) (event.Checked, err
 	}, nil
 }
 
-// installed turns the error of a schema, table, column or function that is missing into a
-// refusal.
+// installed turns the error about a missing schema, table, column or function into a refusal.
 func installed(err error) error {
 	refused, ok := errors.AsType[database.DatabaseRefused](err)
 	if !ok {
@@ -111,8 +110,8 @@ func (l *Ledger) escalate(
 		return answer, rollback(ctx, conn, nil)
 	}
 
-	// The second changes, and commits. All that the answer says has been read by then: what
-	// commits and cannot be read would be access that its requester is told to have failed.
+	// The second changes, and commits. Everything in the answer has been read by then: if a
+	// read failed after the commit, the requester would have access and be told of a failure.
 	answer.GrantedAt = at(&now.Now)
 	answer.ExpiresAt = answer.GrantedAt.Add(request.Duration)
 	answer.Changed, answer.UserMade = true, now.makeUser
@@ -128,8 +127,8 @@ func (s *situation) grant(request Request, answer event.Escalated) *pgx.Batch {
 	if s.makeUser {
 		batch.Queue(`SELECT sym.create_user($1::name, $2)`, request.User, request.Requester)
 	}
-	// Up to version 15 a membership is one row, whoever grants it, so one that stands is
-	// left alone. From 16 on every grantor has a row of their own, and ours is beside it.
+	// Up to version 15 a membership is one row, whoever grants it, so an existing one is left
+	// alone. From 16 on every grantor has a row of their own, and ours is added beside it.
 	grant := !s.Ours && (s.Version >= 16 || !s.Foreign && !s.FromRuns)
 	if grant {
 		batch.Queue("GRANT " + name(request.Role) + " TO " + name(request.User) +
@@ -154,7 +153,7 @@ func (l *Ledger) storable(ctx context.Context, request *Request, work func() err
 	}
 	request.Reason, request.Requester = escape(request.Reason), escape(request.Requester)
 	if err = work(); untranslatable(err) {
-		// The run last: its end has to find it, and knows no more than its name.
+		// The run comes last: its end has to find it, by its name alone.
 		request.Run = escape(request.Run)
 		err = work()
 	}

@@ -10,11 +10,14 @@ import (
 	"sym-postgres-quickstart/functions/internal/database"
 )
 
-// hindrances lists who keeps the function from its work: by a lock on the role, as an open
-// transaction has from version 16 on that granted it or commented on it; by one on a table of
-// the ledger or of the catalogue, or by queueing for it, with everybody else behind; or, where
-// the table of locks is full, by filling it. It asks no table of the catalogue but for names: they may be
-// what is locked.
+// hindrances lists the sessions and prepared transactions that keep the function from its work:
+//   - by a lock on the role, which from version 16 on an open transaction has that granted the
+//     role or commented on it;
+//   - by a lock on a table of the ledger or the catalogue, or by queueing for one, since everybody
+//     else queues behind it;
+//   - if the lock table is full, by more than a thousand locks.
+//
+// It reads the catalogue only for names, since its tables may be what is locked.
 const hindrances = `
 	SELECT DISTINCT CASE WHEN l.pid IS NULL
 		THEN format('the prepared transaction %L of "%s" (in the database "%s": ROLLBACK PREPARED %L)',
@@ -38,8 +41,8 @@ const hindrances = `
 			OR $2 AND l.pid IN (SELECT n.pid FROM pg_locks n GROUP BY n.pid HAVING count(*) > 1000))
 	ORDER BY 1`
 
-// numbered are the hindrances where the catalogue is what is locked, or where there is no room
-// for one more lock: it needs neither, and knows no names.
+// numbered lists the hindrances by process number alone, without the catalogue and with as few
+// locks as possible: for when the catalogue is locked or the lock table is full.
 const numbered = `
 	SELECT DISTINCT format('the session %s (SELECT pg_terminate_backend(%s))', l.pid, l.pid)
 	FROM pg_lock_status() l
@@ -50,13 +53,13 @@ const numbered = `
 
 const inTheWay = ". In the way: "
 
-// explain adds to an error of waiting in vain who is in the way, and what to do.
+// explain adds who is in the way, and what to do, to the error of a wait that failed.
 func (l *Ledger) explain(ctx context.Context, role string, err error) error {
 	busy, ok := err.(database.DatabaseBusy)
 	if !ok || ctx.Err() != nil || strings.Contains(busy.Message, inTheWay) {
 		return err
 	}
-	// Whoever holds locks is in nobody's way who waits for something else.
+	// Holders of locks are to blame only if the wait was for a lock.
 	switch busy.SQLState {
 	case lockTimeout, noRoom, "57014":
 	default:
@@ -79,7 +82,7 @@ func (l *Ledger) explain(ctx context.Context, role string, err error) error {
 		". A database administrator has to end it, or to restart the server where it does not react")
 }
 
-// lookup asks who is in the way.
+// lookup runs one of the queries above.
 func (l *Ledger) lookup(ctx context.Context, query string, args ...any) (found []string, err error) {
 	err = l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}

@@ -39,9 +39,9 @@ type Options struct {
 	KeepSessions bool
 	// Readers ends sessions on the database's readers, too; nil where it has none.
 	Readers *Readers
-	// MakeUsers makes the users that the database does not know, instead of refusing them.
+	// MakeUsers makes users that do not exist yet, instead of refusing them.
 	MakeUsers bool
-	// OnEnd is what happens to what a role's holder left behind when the role is taken back.
+	// OnEnd decides what happens at the end of a run to what its holder left behind.
 	OnEnd OnEnd
 }
 
@@ -50,8 +50,8 @@ func New(session *database.Session, log *slog.Logger, options Options) *Ledger {
 	return &Ledger{session: session, log: log, options: options}
 }
 
-// overtaken is the error of work that found somebody else to have been faster. It is done
-// again, and then sees what they did.
+// overtaken is the error of work that lost a race against another process. It is repeated, and
+// then sees what the other has done.
 type overtaken struct{ error }
 
 // inOrder is an error after which the connection can be used again.
@@ -59,8 +59,8 @@ type inOrder struct{ error }
 
 func (e inOrder) Unwrap() error { return e.error }
 
-// do runs work with a connection, which a refusal or an error of the server leaves in order.
-// Work that was overtaken runs again, a few times.
+// do runs work with a connection, and keeps the connection usable after a refusal or an error of
+// the server. Work that was overtaken runs again, a few times.
 func (l *Ledger) do(ctx context.Context, work func(context.Context, *pgx.Conn) error) error {
 	for try := 0; ; try++ {
 		err := l.session.Do(ctx, func(err error) bool {
@@ -95,8 +95,8 @@ func settle(ctx context.Context, conn *pgx.Conn, err error) error {
 	return inOrder{err}
 }
 
-// isOvertaken tells the errors that mean no more than that somebody did the same at the same
-// moment: they made the same row or user, or changed the same row of the catalogue.
+// isOvertaken reports whether an error only means that another process did the same at the same
+// moment: it made the same row or user, or changed the same row of the catalogue.
 func isOvertaken(err error) bool {
 	if _, ok := errors.AsType[overtaken](err); ok {
 		return true
@@ -106,7 +106,7 @@ func isOvertaken(err error) bool {
 		slices.Contains([]string{"23505", "42710", "40P01", "40001"}, server.Code))
 }
 
-// level has repetitions out of the log unless somebody looks for them.
+// level logs repetitions at debug level only.
 func level(changed bool) slog.Level {
 	if changed {
 		return slog.LevelInfo
@@ -122,8 +122,8 @@ func run(ctx context.Context, conn *pgx.Conn, batch *pgx.Batch) error {
 // name quotes an identifier.
 func name(identifier string) string { return pgx.Identifier{identifier}.Sanitize() }
 
-// micros is an expression for a time as microseconds since 1970, which no setting changes
-// the form of; NULL for what is no time of ours, such as infinity.
+// micros is an expression for a time as microseconds since 1970, a format that no setting
+// changes; NULL for a time that we cannot have written, such as infinity.
 func micros(column string) string {
 	return "CASE WHEN " + column + " BETWEEN '1970-01-01 00:00+00' AND '9999-12-31 00:00+00' " +
 		"THEN (extract(epoch FROM " + column + ") * 1000000)::bigint END"

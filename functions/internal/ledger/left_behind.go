@@ -25,24 +25,24 @@ const (
 )
 
 const (
-	// maxLook is how long the search takes at most: it must not make the end of a run late.
+	// maxLook is the longest that a search may take: it must not delay the end of a run.
 	maxLook = 3 * time.Second
-	// maxWhat is how many characters describe one thing. People choose the names in it.
+	// maxWhat is the longest description, in characters. People choose the names in it.
 	maxWhat = 300
 )
 
-// notLooked is the reason why nobody looked, for people.
+// notLooked is the reason, for people, why there was no search.
 type notLooked struct{ reason string }
 
 func (e notLooked) Error() string { return e.reason }
 
-// lookBehind adds to the answer of an end what the holder left behind, or why nobody looked.
-// It comes after the role is gone, in a transaction of its own, and never makes an end fail.
+// lookBehind adds to the answer of an end what the holder left behind, or why there was no
+// search. It runs after the role is gone, in its own transaction, and never makes an end fail.
 func (l *Ledger) lookBehind(ctx context.Context, answer *event.Deescalated) {
 	if answer.User == "" {
 		return // A run that never began.
 	}
-	// Who holds the role still may go on with what they made through it.
+	// A person who still holds the role may keep what they made with it.
 	gone := len(answer.StillMemberThrough) == 0
 	var found []event.LeftBehind
 	var more int
@@ -52,7 +52,7 @@ func (l *Ledger) lookBehind(ctx context.Context, answer *event.Deescalated) {
 	})
 	if err != nil {
 		answer.NotLookedFor = reasonNotLooked(err)
-		l.log.Warn("nobody looked for what was left behind", "run", answer.Run, "error", err)
+		l.log.Warn("could not search for what was left behind", "run", answer.Run, "error", err)
 		return
 	}
 	answer.LeftBehind, answer.LeftBehindMore = found, more
@@ -63,8 +63,7 @@ func (l *Ledger) lookBehind(ctx context.Context, answer *event.Deescalated) {
 	}
 }
 
-// noteTold notes what people are told now, so that they are not told again when somebody looks
-// again.
+// noteTold records what people are told now, so that a later search does not repeat it.
 func (l *Ledger) noteTold(ctx context.Context, answer *event.Deescalated) {
 	if len(answer.LeftBehind) == 0 {
 		return
@@ -87,7 +86,7 @@ func (l *Ledger) noteTold(ctx context.Context, answer *event.Deescalated) {
 	}
 }
 
-// mayLook answers why a run cannot be looked at, or nothing.
+// mayLook returns the reason why a run cannot be searched, or an empty string.
 const mayLook = `
 	SELECT CASE WHEN origin IS DISTINCT FROM sym.origin() THEN
 			'The role was granted in another server or database, before this ledger was copied.'
@@ -147,7 +146,7 @@ func (l *Ledger) leftBehind(
 	return found, more, err
 }
 
-// lookTime is how long a search may take: half of the time that there is, and not too long.
+// lookTime is how long a search may take: half of the remaining time, at most [maxLook].
 func lookTime(ctx context.Context) time.Duration {
 	if deadline, ok := ctx.Deadline(); ok {
 		return min(maxLook, time.Until(deadline)/2)
@@ -155,7 +154,7 @@ func lookTime(ctx context.Context) time.Duration {
 	return maxLook
 }
 
-// reasonNotLooked says in a sentence why nobody looked.
+// reasonNotLooked says in a sentence why there was no search.
 func reasonNotLooked(err error) string {
 	if told, ok := errors.AsType[notLooked](err); ok {
 		return told.reason

@@ -12,10 +12,10 @@ import (
 // mostAgain is how many runs a sweep looks at again; the next takes the rest.
 const mostAgain = 100
 
-// lookAgain looks at runs in whose end transactions of other people were open. These can have
-// been inside of something that the holder made, go on with the rights of the role, and leave
-// something behind when they commit. Nobody waits for the answer of a sweep, so that what it
-// finds makes it fail: that is how a person is told.
+// lookAgain looks again at runs that ended while other people's transactions were open. Such a
+// transaction can be inside a function that the holder made, go on with the rights of the role,
+// and leave something behind when it commits. Nobody reads the answer of a sweep, so a finding
+// makes it fail: a failure is what reaches a person.
 func (s *sweep) lookAgain(ctx context.Context) {
 	type row struct{ Run, User, Role, Kind, What string }
 	var found []row

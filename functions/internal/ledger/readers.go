@@ -20,8 +20,8 @@ import (
 const (
 	// maxReader is the most that one reader may take, in a deadline that is longer.
 	maxReader = 5 * time.Second
-	// memory is for how long a reader that failed is not waited for again: a sweep has many
-	// runs to end, and one reader must not keep it from the others.
+	// memory is how long a reader that failed is not waited for again: a sweep has many runs
+	// to end, and one reader must not delay the others.
 	memory = 10 * time.Second
 )
 
@@ -35,32 +35,32 @@ type Readers struct {
 	servers map[string]*readerServer
 }
 
-// NewReaders makes one that logs in to readers as the configuration says for the primary. It
-// reaches none yet.
+// NewReaders returns Readers that log in with the primary's configuration. It opens no connection
+// yet.
 func NewReaders(finder *readers.Finder, primary database.Config, log *slog.Logger) *Readers {
 	return &Readers{
 		finder: finder, config: primary, log: log, servers: map[string]*readerServer{},
 	}
 }
 
-// listed tells whether there may be readers beside those that the primary knows.
+// listed reports whether there may be readers that the primary does not know.
 func (r *Readers) listed() bool { return r != nil && r.finder.Listed() }
 
-// ReaderEnded is what came of one reader.
+// ReaderEnded is the result of ending sessions on one reader.
 type ReaderEnded struct {
 	// Reader is the reader's name, for people.
 	Reader string
 	// Sessions is how many were ended.
 	Sessions int
-	// Message says why it is not certain that no session is left; empty where it is.
+	// Message says why a session may be left; empty if none is.
 	Message string
 }
 
-// End ends the sessions that still use a role, on every reader, after it was taken from its
-// holder and the primary's own sessions were ended. A reader on which the REVOKE has yet to
-// arrive is waited for, for as long as wait says. The connection is the primary's, and not in
-// a transaction. Where a session may be left, the error is [database.ReaderUnavailable], and
-// the call is to be repeated until it is nil.
+// End ends the sessions that still use a role on every reader, after the role was taken from its
+// holder and the primary's own sessions were ended. It waits as long as wait says for a reader
+// on which the REVOKE has not arrived yet. The connection is the primary's, outside a
+// transaction. If a session may be left, the error is [database.ReaderUnavailable]; repeat the
+// call until it is nil.
 func (r *Readers) End(
 	ctx context.Context, primary *pgx.Conn, holder, role uint32, wait time.Duration,
 ) ([]ReaderEnded, error) {
@@ -106,7 +106,7 @@ type readerServer struct {
 	why    error
 }
 
-// remember notes what came of a try.
+// remember records the result of a try.
 func (s *readerServer) remember(err error) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -123,7 +123,7 @@ func (s *readerServer) recent() error {
 	return s.why
 }
 
-// server answers the reader at an address, which stays the same from call to call.
+// server returns the reader at an address, the same one at every call.
 func (r *Readers) server(reader readers.Reader) (*readerServer, error) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
@@ -149,11 +149,11 @@ func (r *Readers) server(reader readers.Reader) (*readerServer, error) {
 	return known, nil
 }
 
-// errAdmitsNobody is the error of a standby that has no sessions, and so none to end.
+// errAdmitsNobody is the error of a standby that admits no sessions, and so has none to end.
 var errAdmitsNobody = errors.New("it is a standby that admits nobody")
 
-// admitsNobody tells a standby with hot_standby = off. Its detail alone says so; a standby
-// that is starting up has the same code.
+// admitsNobody reports whether an error is that of a standby with hot_standby = off. Only its
+// detail says so; a standby that is starting up has the same code.
 func admitsNobody(err error) bool {
 	server, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && server.Code == "57P03" && strings.Contains(server.Detail, "Hot standby")
@@ -164,7 +164,7 @@ type behind struct{ message string }
 
 func (e behind) Error() string { return e.message }
 
-// endOn ends the sessions on one reader, and answers how many.
+// endOn ends the sessions on one reader, and returns how many there were.
 func (r *Readers) endOn(
 	ctx context.Context, reader readers.Reader, holder, role uint32, wait time.Duration,
 ) (ended int, err error) {
@@ -179,7 +179,7 @@ func (r *Readers) endOn(
 		if _, ok := errors.AsType[behind](err); !ok {
 			return 0, err
 		}
-		wait = 0 // It may have caught up, and is asked, but not waited for again.
+		wait = 0 // It may have caught up: ask it once, without waiting again.
 	}
 	limit := maxReader
 	if deadline, ok := ctx.Deadline(); ok {
@@ -204,8 +204,8 @@ func (r *Readers) endOn(
 	return ended, err
 }
 
-// withAddress says where a reader was looked for, and what to do where its address is a
-// guess.
+// withAddress adds to an error the address that was tried, and, if the address is a guess, what to
+// do.
 func withAddress(reader readers.Reader, err error) error {
 	advice := ""
 	if reader.Origin == readers.Server {
@@ -221,7 +221,7 @@ type call struct {
 	wait         time.Duration
 }
 
-// poll asks a reader until the REVOKE has arrived there. No server can tell a client when.
+// poll asks a reader repeatedly until the REVOKE has arrived: no server notifies a client of that.
 func (r *Readers) poll(
 	ctx context.Context, conn *pgx.Conn, reader readers.Reader, c call,
 ) (int, error) {

@@ -11,8 +11,8 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 )
 
-// tidy is what a sweep does once everything is taken back that can be: it takes back
-// memberships that no run accounts for, and reports what only a person can put right.
+// tidy runs after a sweep has taken back what it could. It takes back memberships that no run
+// accounts for, and reports what only a person can put right.
 func (s *sweep) tidy(ctx context.Context) {
 	for i := range s.ends {
 		if ctx.Err() == nil {
@@ -53,8 +53,8 @@ func (s *sweep) tidy(ctx context.Context) {
 	}
 }
 
-// repair takes back a leftover, unless a run has come to account for it since. The ledger
-// notes it under a name of its own, which it returns, empty where there was nothing to do.
+// repair takes back a leftover, unless a new run accounts for it by now. It returns the name of
+// the run under which the ledger records this, or an empty string if there was nothing to do.
 func (l *Ledger) repair(ctx context.Context, user, role string) (run string, err error) {
 	err = l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		run, err = l.takeBack(ctx, conn, user, role)
@@ -67,10 +67,11 @@ func (l *Ledger) repair(ctx context.Context, user, role string) (run string, err
 	return run, err
 }
 
-// isLeftover tells whether a membership is a leftover. One that a copy of this database has
-// handed out looks like one: where the broker may enter another database, it is not ours to
-// judge. (It is that right which shows it: anybody can give the broker rights to a thing of
-// theirs, and a database of somebody's who could not have set up a broker there is one.)
+// isLeftover asks whether a membership is a leftover. A membership that a copy of this database has
+// handed out looks the same, so it also asks for another database that the broker has rights in:
+// then the membership is not ours to judge. Rights to other objects do not count, since anybody
+// can grant the broker rights to their own, and neither does a database whose owner could not
+// have set up a broker there.
 const isLeftover = `
 	SELECT EXISTS (SELECT FROM pg_auth_members m
 		JOIN pg_roles u ON u.oid = m.member JOIN pg_roles r ON r.oid = m.roleid
@@ -122,7 +123,7 @@ func (l *Ledger) takeBack(
 	if err := run(ctx, conn, batch); err != nil {
 		return "", err
 	}
-	// Its sessions end as those of any run that is over.
+	// Its sessions end like those of any finished run.
 	_, err := l.deescalate(ctx, conn, id, &holding{}, patience{maxLockWait / 5, time.Second})
 	return id, err
 }

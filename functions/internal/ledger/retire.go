@@ -8,14 +8,15 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 )
 
-// GrantsRemain is the error of a retirement after which somebody may still hold a role. Its message
-// is for whoever destroys the function.
+// GrantsRemain is the error of a retirement after which somebody may still hold a role. Its
+// message addresses the person who destroys the function.
 type GrantsRemain struct{ Message string }
 
 func (e GrantsRemain) Error() string { return e.Message }
 
-// Retire ends every run, whether it has expired or not, and takes back what no run accounts for:
-// the function is about to be destroyed, and its sweep with it. Its error is [GrantsRemain].
+// Retire ends every run, whether it has expired or not, and takes back memberships that no run
+// accounts for: the function is about to be destroyed, and its sweep with it. Its error is
+// [GrantsRemain].
 //
 // A function whose password was never set has granted nothing.
 func (l *Ledger) Retire(ctx context.Context) (event.Swept, error) {

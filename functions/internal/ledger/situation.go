@@ -12,7 +12,7 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 )
 
-// situation is what an escalate has to know before it decides, as sym.situation answers it.
+// situation is what an escalate needs to know before it decides: the result of sym.situation.
 type situation struct {
 	Now     int64 `json:"now"`
 	Version int   `json:"version"`
@@ -27,20 +27,19 @@ type situation struct {
 
 	UserExists  bool `json:"user_exists"`
 	UserIsLogin bool `json:"user_is_login"`
-	// UserPower is what makes the user an administrator, UserMembers who has what the user
-	// has.
+	// UserPower is what makes the user an administrator. UserMembers are the logins that
+	// would share what the user is given.
 	UserPower   *finding `json:"user_power"`
 	UserMembers []string `json:"user_members"`
-	// makeUser is set where a user that does not exist is to be made, MayMake where the
-	// database allows that.
+	// makeUser is set if a missing user is to be made, MayMake if the database allows it.
 	makeUser   bool
 	MayMake    bool    `json:"may_make"`
 	Owner      *string `json:"owner"`
 	RoleExists bool    `json:"role_exists"`
 	MayGrant   bool    `json:"may_grant"`
 	Circular   bool    `json:"circular"`
-	// Findings are those of sym.examine about the role, Allowed whether it may be handed out
-	// although what its holders make may last.
+	// Findings are those of sym.examine about the role. Allowed is set if the role may be
+	// handed out although its holders could keep access.
 	Findings []finding `json:"findings"`
 	Allowed  bool      `json:"allowed"`
 
@@ -65,8 +64,8 @@ const (
 	lasting = "lasting"
 )
 
-// look queues the question for the situation. With locking, nothing else about the user
-// changes until the transaction is over.
+// look queues the query for the situation. With locking, no other process changes anything about
+// the user until the transaction is over.
 func (s *situation) look(batch *pgx.Batch, request Request, locking bool) {
 	batch.Queue("SELECT sym.situation($1, $2, $3, $4::boolean)::text",
 		request.Run, request.User, request.Role, locking).QueryRow(func(row pgx.Row) error {
@@ -83,7 +82,7 @@ func scanJSON(row pgx.Row, into any) error {
 	return json.Unmarshal(text, into)
 }
 
-// ask asks for the situation alone.
+// ask queries the situation and changes nothing.
 func (s *situation) ask(ctx context.Context, conn *pgx.Conn, request Request) error {
 	batch := &pgx.Batch{}
 	begin(ctx, batch, maxLockWait)
@@ -91,7 +90,7 @@ func (s *situation) ask(ctx context.Context, conn *pgx.Conn, request Request) er
 	return run(ctx, conn, batch)
 }
 
-// couldLeave says what the role's holder can make that stays.
+// couldLeave describes what the role's holder could leave behind.
 func (s *situation) couldLeave() (sentences []string) {
 	for _, f := range s.Findings {
 		if f.Severity != never {
@@ -101,7 +100,7 @@ func (s *situation) couldLeave() (sentences []string) {
 	return sentences
 }
 
-// refuse is the reason why the role cannot be granted, if there is one.
+// refuse returns the reason why the role cannot be granted, if there is one.
 func (s *situation) refuse(request Request) error {
 	switch {
 	case s.Known && s.Ended:
@@ -188,7 +187,7 @@ func (s *situation) refuseUser(request Request) error {
 	return nil
 }
 
-// reserved tells the names that CREATE ROLE refuses, see RoleSpec and IsReservedName in
+// reserved reports whether CREATE ROLE refuses a name, see RoleSpec and IsReservedName in
 // PostgreSQL's source.
 func reserved(user string) bool {
 	return user == "public" || user == "none" || strings.HasPrefix(user, "pg_")

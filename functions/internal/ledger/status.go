@@ -8,9 +8,8 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 )
 
-// Status lists the runs that have their role, the oldest first, and every difference
-// between the ledger and the catalogue. A time that is none, such as infinity, is the zero
-// time.
+// Status lists the runs that have their role, the oldest first, and every difference between the
+// ledger and the catalogue. Times that cannot be represented, such as infinity, are zero.
 func (l *Ledger) Status(ctx context.Context) (event.Status, error) {
 	status := event.Status{Active: []event.Active{}, Drift: []event.Drift{}}
 	err := l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {

@@ -19,25 +19,25 @@ const (
 	maxSweep = 1000
 	// mostClearings is how often a sweep ends sessions that keep it from reading the ledger.
 	mostClearings = 5
-	// mostNamed is how many failures the error of a sweep names, mostListed how many holders.
+	// mostNamed is how many failures a sweep's error names, mostListed how many holders.
 	mostNamed, mostListed = 5, 20
 )
 
-// SweepIncomplete is the error of a sweep that tried all it found and could not end some, or
-// found the ledger open to others. Its message is for a person: who has what, why, and what
+// SweepIncomplete is the error of a sweep that could not end some of the runs that it found, or
+// that found the ledger open to others. Its message tells a person who has what, why, and what
 // to do.
 type SweepIncomplete struct{ Message string }
 
 func (e SweepIncomplete) Error() string { return e.Message }
 
-// Sweep ends every run that has expired, finishes those that were left half way, and takes
-// back memberships that no run accounts for. Other differences between the ledger and the
-// catalogue it reports, since only a person knows what was meant.
+// Sweep ends every run that has expired, finishes incomplete ends, and takes back memberships that
+// no run accounts for. It only reports other differences between the ledger and the catalogue,
+// since only a person knows what was meant.
 //
-// It waits for nobody as long as there is work that nothing hinders: it takes back every role that
-// it can, then ends the sessions, and then tries the others again for as long as there is time.
-// Bookkeeping comes after that. If any failed, or if others have rights to the ledger, the answer
-// says which, and the error is [SweepIncomplete]. A sweep that finds the database gone stops there.
+// It does unhindered work first: it takes back every role that it can without waiting, then ends
+// the sessions, and then retries the other roles for as long as there is time. Bookkeeping comes
+// last. If any run failed, or if others have rights to the ledger, the answer says which, and the
+// error is [SweepIncomplete]. If the database is gone the sweep stops there.
 func (l *Ledger) Sweep(ctx context.Context) (event.Swept, error) {
 	s := l.newSweep(expired)
 	due, err := s.sweep(ctx)
@@ -52,11 +52,11 @@ func (l *Ledger) newSweep(what string) *sweep {
 		Failed: []event.Failed{}, Repaired: []event.Revoked{}, Drift: []event.Drift{}}}
 }
 
-// sweep does it, and returns how many runs there were to end. Its error is that nothing was swept.
+// sweep does the work, and returns how many runs were due. An error means that nothing was swept.
 func (s *sweep) sweep(ctx context.Context) (int, error) {
 	due, err := s.due(ctx, nil, false)
 	for try := 0; isBusy(err) && try < mostClearings && ctx.Err() == nil; try++ {
-		// Whoever locks the ledger may come again: the way is cleared, and used at once.
+		// Read the ledger right after ending the sessions that lock it: they may come back.
 		var found []blocker
 		due, err = s.due(ctx, &found, state(err) == noRoom)
 		s.cleared(ctx, found)
@@ -86,12 +86,12 @@ type sweep struct {
 	*Ledger
 	what  string // expired or everything
 	swept event.Swept
-	// ends are the runs that were ended, of which it is yet to be seen what was left behind.
+	// ends are the ended runs whose holders' leftovers have yet to be searched for.
 	ends []event.Deescalated
 	// gone is the error after which nothing else can be tried.
 	gone error
-	// told are the sentences that a person has to read, late those about people who have
-	// what they should not.
+	// told are sentences that a person has to read. late are those about people who still
+	// have access that is over.
 	late, told []string
 }
 
@@ -100,13 +100,13 @@ type dueRun struct {
 	event.Revoked
 	requester string
 	expired   time.Time
-	// revoked tells that only sessions are left to end, took that this sweep took the role.
+	// revoked is set if only sessions are left to end, took if this sweep took the role.
 	revoked, took bool
 	err           error
 }
 
-// Which of the runs that have their role a sweep has to end. A run whose expiry is no time that we
-// could have written is over.
+// Conditions for the runs that a sweep has to end. A run counts as expired if we cannot have
+// written its expiry.
 const (
 	expired    = "(expires_at <= clock_timestamp() OR expires_at > '9999-12-31 00:00+00')"
 	everything = "true"
@@ -151,8 +151,8 @@ func (s *sweep) due(
 	return due, err
 }
 
-// revokeAll takes back the roles of runs, and leaves their sessions for later: to end these can
-// take longer than there is time, for somebody who sees to it. What fails here is tried again.
+// revokeAll takes back the roles of runs and leaves their sessions for later, because a user can
+// make ending them take longer than the sweep has. Failed runs are tried again.
 func (s *sweep) revokeAll(ctx context.Context, due []dueRun) {
 	hindered := map[string]bool{}
 	for i, run := range due {
@@ -167,8 +167,8 @@ func (s *sweep) revokeAll(ctx context.Context, due []dueRun) {
 	}
 }
 
-// pass tries to end runs, and returns those that it could not end. What hinders one run is
-// likely to hinder those of the same user and of the same role: these wait for nothing.
+// pass tries to end runs, and returns those that it could not end. Once a run fails, others of the
+// same user or role are tried without waiting, since they probably fail for the same reason.
 func (s *sweep) pass(
 	ctx context.Context, due []dueRun, wait func(others int) patience,
 ) (left []dueRun) {
@@ -197,7 +197,7 @@ func (s *sweep) pass(
 	return left
 }
 
-// share is an equal part of half of the time that is left.
+// share divides half of the remaining time into equal parts.
 func share(ctx context.Context, among int) patience {
 	part := 2 * time.Second
 	if deadline, ok := ctx.Deadline(); ok {
@@ -208,7 +208,7 @@ func share(ctx context.Context, among int) patience {
 }
 
 func (s *sweep) ended(run dueRun, answer event.Deescalated) {
-	// Of a run that failed at first the role may be gone since then.
+	// The role of a run that failed at first may be gone by now.
 	if answer.Changed || run.took || run.err != nil && !run.revoked {
 		s.swept.Revoked = append(s.swept.Revoked, run.Revoked)
 	}
@@ -274,8 +274,8 @@ func (s *sweep) fail(ctx context.Context, run dueRun) {
 		run.expired.Format("2006-01-02 15:04:05 UTC"), err))
 }
 
-// unread is the error of a sweep that could not read the ledger: what it did about that, why it
-// was in vain, and who has roles of this function as far as the catalogue tells.
+// unread is the error of a sweep that could not read the ledger. It says what the sweep tried, why
+// that failed, and, from the catalogue, who has roles from this function.
 func (s *sweep) unread(ctx context.Context, err error) error {
 	done := strings.Join(s.told[:min(len(s.told), mostNamed)], " ")
 	if done != "" {
@@ -292,7 +292,7 @@ func (s *sweep) unread(ctx context.Context, err error) error {
 	return explained(err, done+"The ledger could not be read, so that nothing was swept: ", holders)
 }
 
-// holders lists who has which role from this function, by the catalogue.
+// holders lists from the catalogue who has which role from this function.
 func (l *Ledger) holders(ctx context.Context) (found []string, err error) {
 	err = l.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
@@ -318,7 +318,7 @@ func (s *sweep) outcome(due int) error {
 	return nil
 }
 
-// sentences are the first of many, and how many failed; empty for none.
+// sentences joins the first sentences and says how many runs failed; empty if there are none.
 func (s *sweep) sentences(due int, all []string) string {
 	if len(all) == 0 {
 		return ""

@@ -15,13 +15,13 @@ const (
 	briefly = 50 * time.Millisecond
 )
 
-// begin queues the start of a transaction that keeps within the deadline of the context, and
-// that the server ends by itself should this process stand still in the middle of it. It waits
-// for locks for so long at most.
+// begin queues the start of a transaction that keeps within the context's deadline, and that the
+// server ends by itself if this process stops responding in the middle of it. It limits how
+// long the transaction waits for a lock.
 //
-// Whoever owns the database, or administers its roles, can set defaults for this session. The
-// transaction takes none of those that change what it does or how its values are read. Being
-// set for the transaction alone, these pass through a pooler.
+// The database's owner and administrators of its roles can set defaults for this session. The
+// transaction overrides those that would change what it does or how its values are read. It sets
+// them for the transaction only, so that they work behind a pooler.
 func begin(ctx context.Context, batch *pgx.Batch, wait time.Duration, commits ...string) {
 	left := 30 * time.Second
 	if deadline, ok := ctx.Deadline(); ok {
@@ -45,9 +45,9 @@ func begin(ctx context.Context, batch *pgx.Batch, wait time.Duration, commits ..
 		milliseconds(left), milliseconds(min(left/2, wait)))
 }
 
-// beginTaking is begin for a transaction that takes a role back. Its COMMIT waits for the
-// disk and not for a standby: where one that should confirm it is gone, every COMMIT hangs.
-// A standby that takes over without it has the row of the ledger without it, too.
+// beginTaking is begin for a transaction that takes a role back. Its COMMIT waits for the disk but
+// not for a synchronous standby: if that standby is gone, such a COMMIT hangs. A standby that
+// is promoted without the transaction also lacks the ledger's note of it, so the run is still due.
 func beginTaking(ctx context.Context, batch *pgx.Batch, wait time.Duration) {
 	begin(ctx, batch, wait, "local")
 }
@@ -59,7 +59,7 @@ func beginSessions(ctx context.Context, batch *pgx.Batch, wait time.Duration) {
 	begin(ctx, batch, wait, "off")
 }
 
-// milliseconds is at least one, since zero means no limit to the server.
+// milliseconds returns at least one, since the server takes zero as no limit.
 func milliseconds(d time.Duration) string {
 	return strconv.FormatInt(max(d.Milliseconds(), 1), 10)
 }
@@ -73,15 +73,13 @@ func rollback(ctx context.Context, conn *pgx.Conn, reason error) error {
 	return reason
 }
 
-// lockUser locks the row of a user, so that it covers all roles of that user, and so also the
-// question whose user it is. What is about one run alone is settled by its row, which there
-// can be only one of.
+// lockUser locks the row of a user. The lock covers all roles of the user, and whom the user
+// belongs to. A run needs no lock of its own: its row is unique.
 const lockUser = `INSERT INTO sym.locks (user_oid) SELECT oid FROM pg_roles WHERE rolname = $1::name
 	ON CONFLICT (user_oid) DO UPDATE SET user_oid = excluded.user_oid`
 
-// accounts is a condition: whether the run o, which has its role, is about the user u and the
-// role r. Numbers of roles count in the server where the row was written; elsewhere its names
-// do.
+// accounts is a condition: whether the run o, which has its role, is about the user u and the role
+// r. It compares numbers in the server where the row was written, and names elsewhere.
 const accounts = `(o.revoked_at IS NULL AND o.user_oid = u.oid AND o.role_oid = r.oid
 			AND o.origin = (SELECT sym.origin())
 		OR o.revoked_at IS NULL AND o.username = u.rolname AND o.rolename = r.rolname

@@ -13,7 +13,7 @@ BEGIN
                   WHERE rolname = broker AND (rolinherit OR NOT rolcanlogin)) THEN
         EXECUTE format('ALTER ROLE %I LOGIN NOINHERIT', broker);
     END IF;
-    -- Once: it writes the row of the database anew each time.
+    -- Only once: each GRANT rewrites the database's row.
     BEGIN
         IF NOT EXISTS (SELECT FROM pg_database d, aclexplode(d.datacl) a
                        JOIN pg_roles b ON b.oid = a.grantee
@@ -39,8 +39,8 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- What the list has no more. While somebody holds such a role the broker needs its right
-    -- to take it back.
+    -- Roles that are no longer in the list. While somebody holds one, the broker needs its
+    -- right to take it back.
     FOR target, holders IN
         SELECT r.rolname, (
             SELECT string_agg(quote_ident(h.rolname), ', ' ORDER BY h.rolname)
@@ -73,8 +73,8 @@ BEGIN
 END
 $$;
 
--- Connections that are kept for the broker when all others are taken (16 and newer, with the
--- setting reserved_connections). It has to inherit the right for it to count at the login.
+-- Reserved connections for the broker, for when all others are taken (16 and newer, with the
+-- setting reserved_connections). PostgreSQL honours the right at login only if it is inherited.
 DO $$
 BEGIN
     IF current_setting('server_version_num')::int >= 160000 THEN

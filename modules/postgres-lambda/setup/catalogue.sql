@@ -1,15 +1,15 @@
--- Whether a row of a catalogue was written by one of the last so many transactions. One that
--- began after this transaction looked at the clock has a negative age; rows that are very
--- old, and frozen, have one far below that, since numbers are cut to 32 bits. It is inlined:
--- the first comparison is the only one that most rows meet.
+-- Whether a row of a catalogue was written within the last N transactions. A transaction that
+-- began after ours has a small negative age. Very old, frozen rows have a large negative one,
+-- since transaction numbers are cut to 32 bits. PostgreSQL inlines the function, and for most
+-- rows evaluates only the first comparison.
 CREATE OR REPLACE FUNCTION sym.young(of_row xid, within integer) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT pg_catalog.age(of_row) OPERATOR(pg_catalog.<=) within
        AND pg_catalog.age(of_row) OPERATOR(pg_catalog.>=) -1000000
 $$;
 
--- What belongs to roles in this database, and who wrote the row last. Types of tables and of
--- arrays go with these.
+-- The objects in this database that these roles own, and the transaction that last wrote each
+-- row. The types of tables and arrays are left out: they belong to their table or element type.
 CREATE OR REPLACE FUNCTION sym.owned_by(owners oid[])
 RETURNS TABLE (classid oid, objid oid, owner oid, written xid)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -45,8 +45,8 @@ BEGIN
 END
 $$;
 
--- How old, in transactions, a row from after a given one can be. Numbers of transactions are
--- cut to 32 bits in the catalogue.
+-- The age, in transactions, of a given transaction. It is capped, since the catalogue cuts
+-- transaction numbers to 32 bits.
 CREATE OR REPLACE FUNCTION sym.age_since(since xid8) RETURNS integer
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -1,12 +1,12 @@
--- What a role can do that has a bearing on handing it out, by its own rights and by those of
--- every role that it leads to:
+-- The rights of a role, its own and those of every role that it is a member of, that decide
+-- whether it may be handed out:
 --
---   never        it can take everything else, hinder the broker, or change the ledger
---   lasting      what its holder makes of it is access for ever
---   could_leave  its holder can make things that stay; usual, and to be known
+--   never        it can take over everything else, hinder the broker, or change the ledger
+--   lasting      its holder can turn it into permanent access
+--   could_leave  its holder can make things that stay; this is common, and reported
 --
--- With as_user the question is whether a person who has the role may be given others: only
--- what is never handed out counts.
+-- With as_user the question is whether a person who has the role may be given others: then only
+-- "never" counts.
 CREATE OR REPLACE FUNCTION sym.examine(target oid, as_user boolean)
 RETURNS TABLE (severity text, through name, what text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -15,7 +15,7 @@ DECLARE
     us      oid := (SELECT polroles[1] FROM pg_policy
                     WHERE polrelid = 'sym.grants'::regclass AND polname = 'broker');
     here    oid := (SELECT oid FROM pg_database WHERE datname = current_database());
-    -- A broker asks at a grant, the owner when setting up.
+    -- The broker asks at a grant, the owner in setup.sql.
     granting boolean := session_user = (SELECT rolname FROM pg_roles WHERE oid = us);
     led     oid[];
 BEGIN
@@ -84,7 +84,7 @@ BEGIN
     SELECT 'lasting', r.rolname, 'can log in: whoever holds it can change its password, '
         'and lock out whoever uses it'
     FROM pg_roles r WHERE r.oid = ANY (led) AND r.rolcanlogin
-      -- Up to 14 a login can make others its members, who are no worse for it.
+      -- Up to 14 a login can add members to itself, which is no reason to refuse them.
       AND (r.oid = target OR version >= 150000 OR NOT EXISTS (SELECT FROM pg_auth_members m
         WHERE m.roleid = r.oid AND m.member = ANY (led) AND m.grantor = r.oid))
     UNION ALL
@@ -96,7 +96,7 @@ BEGIN
             THEN 'could_leave'
         WHEN d.dbid NOT IN (0, here) THEN 'could_leave'
         WHEN coalesce(n.nspname ~ '^pg_temp_', false) THEN NULL
-        -- What its holders make in a schema would have everybody else refused.
+        -- Otherwise what one holder makes in a schema would get everybody else refused.
         WHEN granting AND EXISTS (SELECT FROM aclexplode(n.nspacl) a
             WHERE a.grantee = ANY (led) AND a.privilege_type = 'CREATE') THEN 'could_leave'
         WHEN granting AND EXISTS (SELECT FROM sym.grants g WHERE g.origin = sym.origin()
@@ -118,7 +118,7 @@ BEGIN
     FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member JOIN pg_roles g ON g.oid = m.roleid
     WHERE m.member = ANY (led) AND m.admin_option
     UNION ALL
-    -- SCRAM's are no use without the password that made them; MD5's are as good as one.
+    -- A SCRAM verifier is useless without the password; an MD5 hash is as good as the password.
     SELECT CASE WHEN current_setting('password_encryption') = 'md5' THEN 'lasting'
         ELSE 'could_leave' END, r.rolname,
         'can read the password hashes of all users (pg_authid): with MD5 ones, whoever has read '
@@ -144,7 +144,7 @@ BEGIN
     WHERE a.privilege_type = 'CREATE' AND (a.grantee = 0 OR a.grantee = ANY (led))
     ORDER BY n.nspname LIMIT 5)
     UNION ALL
-    -- Of tables with very many privileges only the first are looked at.
+    -- If a role has privileges on very many tables, only the first are examined.
     (SELECT 'could_leave', r.rolname, format(CASE WHEN a.is_grantable
             THEN 'can grant %s on %I to others' ELSE 'can put a trigger on %2$I' END,
             a.privilege_type, c.relname)

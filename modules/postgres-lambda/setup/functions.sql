@@ -3,8 +3,9 @@ DROP FUNCTION IF EXISTS sym.resolve(name, oid);
 DROP FUNCTION IF EXISTS sym.end_sessions(text);
 DROP FUNCTION IF EXISTS sym.danger(oid);
 
--- A role by its number, whatever it is called by now; NULL where it was dropped. A row from
--- another server, as after a restore, goes by the name: its numbers are somebody else's.
+-- Finds a role by its number, even if it was renamed; NULL if it was dropped. For a row from
+-- another server, such as after a restore, it uses the name: there the number may belong to
+-- another role.
 CREATE OR REPLACE FUNCTION sym.resolve(of_name name, of_oid oid, of_origin text) RETURNS oid
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -15,8 +16,8 @@ BEGIN
 END
 $$;
 
--- Whether a user can use a role, by whatever way. From version 16 on a membership may be
--- one that only lets its holder pass the role on, and does not count.
+-- Whether a user can use a role, directly or through other roles. From version 16 on a
+-- membership may only allow granting the role to others; such a membership does not count.
 CREATE OR REPLACE FUNCTION sym.holds(holder oid, role oid) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -30,13 +31,13 @@ $$;
 DROP FUNCTION IF EXISTS sym.end_sessions(oid, oid, interval);
 
 -- Ends the sessions of a user from whom a role was taken, and those of logins that are
--- members of that user and had the role through them: one that did SET ROLE would keep it
--- until its end. Never those of who still holds the role, of a superuser, of the broker or
--- of the owner, and none that began a minute after the REVOKE: it cannot have the role. It
--- answers how many it ended, once they are gone, and NULL where the user still holds the role:
--- on a standby, that the REVOKE has yet to arrive. It writes nothing, so that it runs on a
--- standby as well. It runs with its owner's rights so that the broker need not be allowed to
--- end sessions of its choice.
+-- members of that user and had the role through them: a session that did SET ROLE would
+-- otherwise keep it. It never ends the sessions of anyone who still holds the role, of a
+-- superuser, of the broker or of the owner, nor a session that began more than a minute after
+-- the REVOKE, which cannot have the role. It returns how many it ended, once they are gone, or
+-- NULL if the user still holds the role, which on a standby means that the REVOKE has not yet
+-- arrived. It writes nothing, so it also works on a standby. It runs with its owner's rights,
+-- so that the broker cannot end sessions of its choice.
 CREATE OR REPLACE FUNCTION sym.end_sessions(
     holder oid, role oid, patience interval DEFAULT '3 seconds',
     revoked timestamptz DEFAULT NULL
@@ -57,24 +58,24 @@ BEGIN
     WITH RECURSIVE below (oid) AS (
         SELECT holder
         UNION
-        -- From 16 on a membership may be one that only lets its holder pass it on.
+        -- From 16 on a membership may only allow granting the role to others.
         SELECT m.member FROM pg_auth_members m JOIN below b ON m.roleid = b.oid
         WHERE (to_jsonb(m)->>'set_option')::boolean IS NOT FALSE
            OR (to_jsonb(m)->>'inherit_option')::boolean IS NOT FALSE
     )
     SELECT array_agg(b.oid) INTO users FROM below b LEFT JOIN pg_roles r ON r.oid = b.oid
-    -- The sessions of a user who was dropped go on, too.
+    -- The sessions of a dropped user continue, too.
     WHERE r.oid IS NULL OR NOT r.rolsuper AND r.rolname NOT IN (current_user, session_user)
         AND (b.oid = holder OR NOT EXISTS (
             SELECT FROM pg_roles t WHERE t.oid = role AND sym.holds(b.oid, t.oid)));
 
-    -- A session that is starting may have the role that it asked for already, and nobody sees
-    -- whose it is. It is waited for until it shows; post_auth_delay, or a lock, keeps it there
-    -- for as long as its user likes, and then it is ended. Those that show end at once, before
-    -- that and after.
+    -- A session that is starting may already have the role that it asked for, but does not yet
+    -- show whose it is. We wait until it does. Its user can delay that with post_auth_delay or
+    -- a lock; after a while we end it. The sessions that do show are ended at once, before the
+    -- wait and after it.
     FOR round IN 1 .. 2 LOOP
         PERFORM pg_stat_clear_snapshot();
-        -- First who, then the deed: in one query the planner could do it the other way round.
+        -- Select first, then end: in one query the planner could reorder the two.
         SELECT array_agg(a.pid) INTO found FROM pg_stat_activity a
         WHERE a.usesysid = ANY (users) AND a.pid <> pg_backend_pid() AND a.pid <> ALL (pids)
           AND (revoked IS NULL OR a.backend_start IS NULL
@@ -93,7 +94,7 @@ BEGIN
             END LOOP;
         END IF;
     END LOOP;
-    -- One signal is enough for all that is starting; those that are in its way wait a second.
+    -- Each starting session got one signal. Wait for at most a second until they are gone.
     deadline := clock_timestamp() + interval '1 second';
     WHILE hidden <> '{}' AND clock_timestamp() < deadline LOOP
         EXIT WHEN NOT EXISTS (SELECT FROM pg_locks l
@@ -118,9 +119,9 @@ BEGIN
 END
 $$;
 
--- The processes of sessions that have been starting for a while: they hold the number of a
--- transaction, as every session at work does, and are in no list of sessions, or in one without
--- a user and a database, which processes of the server's own have.
+-- The processes of sessions that have been starting for a while. Like every session at work
+-- they hold the lock on a virtual transaction, but they are not in the list of sessions yet, or
+-- appear there without a user and a database.
 CREATE OR REPLACE FUNCTION sym.starting() RETURNS integer[]
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -143,10 +144,10 @@ BEGIN
 END
 $$;
 
--- The transactions that a user, a role, or one that these lead to has prepared since a time and
--- not ended: what was done with a role commits without it, and the user can prepare it as any
--- role of theirs. Each with the statement that ends it, which only its owner and superusers may
--- run.
+-- The prepared transactions since a time of a user, of a role, and of the roles that these are
+-- members of. Work that was done with the role can still be committed after the role is gone,
+-- and the user can prepare it as any role of theirs. Each comes with the statement that ends it,
+-- which only its owner and superusers may run.
 CREATE OR REPLACE FUNCTION sym.prepared(holder oid, role oid, since timestamptz) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -163,16 +164,16 @@ BEGIN
 END
 $$;
 
--- Ends sessions that keep the broker from the ledger or from the catalogue, and all others of
--- their users, and answers whose they were. Who may read or write all data can lock the
--- ledger's tables. Anybody can queue for a lock on the catalogue that they will not get
--- (CREATE RULE asks for it before it looks at rights), with everybody else behind them; and
--- anybody can fill the table of locks, which is asked about only where it was full: many locks
--- are no harm by themselves. A prepared transaction can hold a lock, too: that is named, and only
--- its owner or a superuser can end it.
+-- Ends sessions that block the broker's access to the ledger or the catalogue, with all other
+-- sessions of their users, and returns whose they were. Members of pg_write_all_data can lock the
+-- ledger's tables. Any login can queue for a lock on the catalogue that it will not get (CREATE
+-- RULE requests the lock before it checks permissions), and everybody else queues behind it. Any
+-- login can also fill the lock table; this is checked only if the table was full, since many locks
+-- alone do no harm. A prepared transaction can hold a lock, too: it is named, and only its owner
+-- or a superuser can end it.
 --
--- The tables of roles and of databases may be what is locked, so that it reads neither until the
--- sessions are gone.
+-- The tables of roles and databases may themselves be locked, so this function reads neither
+-- until the sessions are gone.
 DROP FUNCTION IF EXISTS sym.clear_way();
 CREATE OR REPLACE FUNCTION sym.clear_way(crowded boolean)
 RETURNS TABLE (whose text, ended boolean, crowding boolean)
@@ -198,12 +199,12 @@ BEGIN
             bool_or(l.granted) AS granted
         FROM pg_locks l
         LEFT JOIN pg_stat_get_activity(NULL) a ON a.pid = l.pid
-        -- A prepared transaction has no session. Its number is that of another of its locks.
+        -- A prepared transaction has no session. Another of its locks shows its number.
         LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
             AND x.virtualtransaction = l.virtualtransaction
         WHERE l.pid IS DISTINCT FROM pg_backend_pid() AND (
             l.locktype = 'relation' AND l.mode = ANY (strong) AND l.database IN (0, here)
-                -- The catalogue's tables have the numbers that came with the server.
+                -- Tables of the catalogue have numbers below 16384.
                 AND (l.relation < 16384 OR l.relation IN (
                     SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'sym'::regnamespace))
             OR crowded AND l.pid IN (
@@ -213,15 +214,15 @@ BEGIN
     FOR blocker IN SELECT * FROM jsonb_to_recordset(blockers)
             AS b (pid integer, usesysid oid, granted boolean) WHERE b.pid IS NOT NULL LOOP
         BEGIN
-            -- A superuser is taken for a member of every role, also of the one that made the
-            -- server. The view pg_roles would ask for more tables.
+            -- A superuser counts as a member of every role, including the bootstrap superuser
+            -- (10). The view pg_roles would read more tables.
             privileged := pg_has_role(blocker.usesysid, 10, 'MEMBER');
         EXCEPTION WHEN lock_not_available THEN
-            -- Of those who lock the table of roles, a superuser at work on it is let be.
+            -- Leave a superuser alone who is working on the table of roles.
             privileged := blocker.granted;
         END;
         IF NOT privileged THEN
-            -- All at once, and nobody has the time to come back before the next statement.
+            -- End all at once, so that nobody can reconnect before the next statement.
             PERFORM pg_terminate_backend(a.pid) FROM pg_stat_get_activity(NULL) a
             WHERE a.usesysid = blocker.usesysid;
         END IF;
@@ -259,12 +260,11 @@ END
 $$;
 
 -- Makes the database user of a person who has none: with a login, no password, and rds_iam
--- where the server knows it, so that on RDS the person logs in with IAM and elsewhere as the
--- administrator arranges. Ten connections are enough for a person, and leave the others
--- theirs. The mark that the user is ours is made_at, and a comment on the role. It runs with
--- its owner's rights, so that the broker needs no CREATEROLE, which up to version 15 could
--- change every password; only with create_users=on may the broker call it. Nobody drops the
--- users again.
+-- if the server has it, so that on RDS the person logs in with IAM, and elsewhere as the
+-- administrator arranges. Ten connections are enough for one person, and leave enough for
+-- others. The column made_at and a comment on the role mark the user as ours. It runs with its
+-- owner's rights, because CREATEROLE would let the broker change every password up to version
+-- 15. The broker may call it only with create_users=on. These users are never dropped.
 CREATE OR REPLACE FUNCTION sym.create_user(new_user name, for_email text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -279,8 +279,8 @@ BEGIN
 END
 $$;
 
--- Makes a database user somebody's: the remedy where a person's address has changed, or a
--- user passes to somebody else. For the owner to run, and for nobody else.
+-- Assigns a database user to a person, for example when their address has changed or the user
+-- passes to somebody else. Only the owner may run it.
 CREATE OR REPLACE FUNCTION sym.assign_user(of_user name, to_email text) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

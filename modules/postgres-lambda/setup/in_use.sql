@@ -1,8 +1,8 @@
--- The transactions of others that are at work on tables of which a role has rights and their
--- users have none: they are in a routine of the role's, or read through a view of it, which its
--- holder may have made and dropped again. A lock on a table is kept until the transaction is
--- over. What a view, a foreign key or a routine with the rights of somebody else explains is
--- nobody's business here.
+-- Transactions of other users at work on tables that the role has rights to and their own users
+-- do not: they are inside a routine of the role's, or read through a view of the role's, which
+-- its holder may have made and dropped again. A lock on a table shows them, since it is kept
+-- until the transaction is over. Access that a view, a foreign key or a SECURITY DEFINER routine
+-- of another owner can explain is not listed.
 CREATE OR REPLACE FUNCTION sym.in_use(role oid)
 RETURNS TABLE (transaction text, what text, undo text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -24,7 +24,7 @@ BEGIN
     RETURN QUERY
     WITH busy AS (
         SELECT DISTINCT l.virtualtransaction, l.pid, coalesce(a.usesysid, o.oid) AS whose, p.gid,
-            -- Who may read a partitioned table needs no right to its partitions.
+            -- A partitioned table can be read without rights to its partitions.
             coalesce(pg_partition_root(l.relation)::oid, l.relation) AS relation
         FROM pg_locks l
         LEFT JOIN pg_stat_get_activity(NULL) a ON a.pid = l.pid
@@ -64,7 +64,7 @@ BEGIN
 END
 $$;
 
--- The transactions that are open, of everybody but administrators and the function.
+-- The open transactions of everybody except administrators and the function.
 CREATE OR REPLACE FUNCTION sym.open_now() RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -80,8 +80,8 @@ BEGIN
 END
 $$;
 
--- By what is remembered that people were told of something: names are for whoever made it to
--- choose, and no two are to look alike.
+-- A hash that identifies a finding that people have been told about. It is a hash because users
+-- choose the names in a finding, and could otherwise make two findings look alike.
 CREATE OR REPLACE FUNCTION sym.mark(kind text, what text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -89,9 +89,9 @@ BEGIN
 END
 $$;
 
--- Looks again at runs in whose end transactions of others were open: at the tables that these
--- are at work on, and once they are over at what they left behind. It answers what nobody has
--- been told yet.
+-- Looks again at runs that ended while other people's transactions were open: at the tables that
+-- these transactions use, and, once they are over, at what they left behind. It returns only
+-- findings that nobody has been told about yet.
 CREATE OR REPLACE FUNCTION sym.look_again(most integer)
 RETURNS TABLE (run text, username text, rolename text, kind text, what text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -112,7 +112,7 @@ BEGIN
         LOOP
             what := left(found.what, 300);
             CONTINUE WHEN sym.mark(found.kind, what) = ANY (g.told)
-                -- What was made while somebody else held the role is listed when theirs ends.
+                -- If somebody else held the role meanwhile, it is listed when their run ends.
                 OR found.kind <> 'in_use' AND EXISTS (SELECT FROM sym.grants o
                     WHERE o.role_oid = g.role_oid AND o.run <> g.run AND o.origin = g.origin
                       AND o.granted_in IS NOT NULL

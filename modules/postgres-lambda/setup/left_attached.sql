@@ -1,5 +1,5 @@
--- Triggers on what is theirs, of functions that they own, and on tables that the role may put
--- one on, of functions of somebody else than the table's owner.
+-- Triggers on their tables; triggers that run their functions; and, on tables where the role
+-- has TRIGGER, triggers that run a function that does not belong to the table's owner.
 CREATE OR REPLACE FUNCTION sym.left_triggers(
     holder oid, led oid[], theirs oid[], own_too oid[], listed integer, sure integer
 ) RETURNS TABLE (kind text, what text, undo text, safe boolean)
@@ -31,7 +31,8 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- What was put on tables of others, and on what was theirs before.
+-- New policies, foreign keys, rules and the like on tables of others and on older objects of
+-- theirs.
 CREATE OR REPLACE FUNCTION sym.left_attached(
     holder oid, led oid[], theirs oid[], listed integer, owning boolean
 ) RETURNS TABLE (kind text, what text, undo text, safe boolean)
@@ -50,7 +51,7 @@ BEGIN
         LATERAL pg_identify_object('pg_class'::regclass, p.polrelid, 0) r
     WHERE sym.young(p.xmin, listed) AND holder = ANY (p.polroles)
       AND c.relowner <> ALL (theirs);
-    -- REFERENCES is asked for when a foreign key is made, and never again.
+    -- PostgreSQL checks REFERENCES when a foreign key is made, and never again.
     RETURN QUERY
     SELECT 'attached', format('the foreign key %s refers to %s: it tells which keys there are',
             i.identity, k.oid::regclass),
@@ -76,9 +77,9 @@ BEGIN
     WHERE sym.young(c.xmin, listed) AND c.relowner = ANY (theirs)
       AND NOT c.relrowsecurity AND c.relkind IN ('r', 'p')
       AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid);
-    -- What was put on something of theirs: rules, policies, defaults, constraints and
-    -- indexes with expressions, casts, user mappings, tables of publications. It may
-    -- have been there, and changed.
+    -- On older objects of theirs: rules, policies, defaults, check constraints, indexes on
+    -- expressions, casts, user mappings, tables of publications. Some may have been there
+    -- before and only changed.
     RETURN QUERY
     SELECT DISTINCT 'attached', format('the %s %s, on something of "%s"', i.type,
             i.identity, pg_get_userbyid(o.refobjid)),
@@ -109,7 +110,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- What was theirs before, and whose definition may be another now.
+-- Functions and views that were theirs before and may have a new definition.
 CREATE OR REPLACE FUNCTION sym.left_changed(theirs oid[], listed integer)
 RETURNS TABLE (kind text, what text, undo text, safe boolean)
 LANGUAGE plpgsql STABLE

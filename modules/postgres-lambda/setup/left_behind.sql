@@ -1,7 +1,8 @@
 DROP FUNCTION IF EXISTS sym.oldest_open(oid);
 
--- The roles to look at: those that a role leads to, without administrators; with the holder,
--- theirs; the others that the holder is a member of; and of all of these the predefined ones.
+-- The roles to look at. led: the role and those that it is a member of, except administrators.
+-- theirs: led and the holder. own_too: the other roles that the holder is a member of. pinned:
+-- the predefined ones among all of these.
 CREATE OR REPLACE FUNCTION sym.whose(
     holder oid, role oid, OUT broker oid, OUT led oid[], OUT theirs oid[], OUT own_too oid[],
     OUT pinned oid[]
@@ -36,8 +37,8 @@ BEGIN
 END
 $$;
 
--- Which parts are worth a look. A role may have privileges on very many objects: they are read
--- once.
+-- Which parts are worth running. A role may have privileges on very many objects, so they are
+-- read only once, here.
 CREATE OR REPLACE FUNCTION sym.worth_a_look(
     theirs oid[], own_too oid[], pinned oid[], listed integer, OUT anew boolean,
     OUT owning boolean, OUT elsewhere boolean, OUT types boolean, OUT large_objects oid[],
@@ -68,21 +69,21 @@ BEGIN
 END
 $$;
 
--- What the holder of a role made, or was given, since a transaction, and that stays when the
--- role is gone; with the statement that takes it back, NULL where a person has to find it, and
--- whether that statement may be run without asking. It reads catalogues and nothing else, with
--- the caller's rights, and waits for nobody.
+-- Lists what the holder of a role has made or been given since a transaction, and what stays
+-- when the role is gone; with the statement that takes it back (NULL if a person has to decide)
+-- and whether that statement is safe to run without asking. It reads only catalogues, with the
+-- caller's rights, and waits at most a tenth of a second for a lock.
 --
--- A row of a catalogue is as old as the transaction that wrote it last (xmin). One that was
--- open when the role was granted can be used for it as well, also one of somebody else's, who
--- calls a function that the holder made; and it has a number from before. What is not older
--- than the oldest of these is listed, and only what is not older than the grant is safe to take
--- back.
+-- A row of a catalogue is as old as the transaction that last wrote it (xmin). A transaction that
+-- was already open at the grant can be used with the role, too, even somebody else's that calls
+-- a function of the holder's; its number is older than the grant. So rows that are not older
+-- than the oldest such transaction are listed, and only rows that are not older than the grant
+-- are safe to take back.
 --
--- Theirs are the user, the role, and the roles that it leads to. pg_shdepend has what they
--- own, in every database, and whose privileges they are in; the rows of the objects have what
--- changed. Of predefined roles pg_shdepend knows nothing, although their members can own things
--- as them: what they own is found by the owners in the catalogues.
+-- "Theirs" means of the user, of the role, or of a role that it is a member of. pg_shdepend lists
+-- what these own, in every database, and the objects whose privileges name them; the rows of the
+-- objects tell what changed. pg_shdepend has no rows for predefined roles, although members can
+-- own objects as them: those are found by their owners in the catalogues.
 --
 -- Each part is a function, by concern in the files beside this one. If a part fails, for example
 -- because an object is dropped at this moment, it adds a row of the kind "unseen" to what it has
@@ -92,10 +93,10 @@ CREATE OR REPLACE FUNCTION sym.left_behind(
 ) RETURNS TABLE (kind text, what text, undo text, safe boolean)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
--- Most parts find nothing, and planning them anew each time would cost more than running them.
+-- Most parts find nothing, and planning them again each time would cost more than running them.
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-    -- How old, in transactions, a row can be that is listed, and one that is safe to take back.
+    -- The maximum age, in transactions, of rows to list and of rows that are safe to take back.
     listed int := sym.age_since(least(oldest, since));
     sure   int := sym.age_since(since);
     r      record;

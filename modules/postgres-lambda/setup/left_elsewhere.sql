@@ -1,4 +1,4 @@
--- Memberships. The broker's are in the ledger.
+-- Memberships, except those that the broker granted: they are in the ledger.
 CREATE OR REPLACE FUNCTION sym.left_memberships(
     holder oid, led oid[], theirs oid[], broker oid, listed integer, sure integer
 ) RETURNS TABLE (kind text, what text, undo text, safe boolean)
@@ -25,7 +25,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- Prepared transactions. They change the database when somebody commits them.
+-- Prepared transactions, which change the database when somebody commits them.
 CREATE OR REPLACE FUNCTION sym.left_prepared(theirs oid[], own_too oid[], listed integer)
 RETURNS TABLE (kind text, what text, undo text, safe boolean)
 LANGUAGE plpgsql STABLE
@@ -43,7 +43,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- Settings. Only the row has an age, and not the setting.
+-- Settings. The row has an age, the single setting has none, so all of the row are listed.
 CREATE OR REPLACE FUNCTION sym.left_settings(theirs oid[], listed integer)
 RETURNS TABLE (kind text, what text, undo text, safe boolean)
 LANGUAGE plpgsql STABLE
@@ -69,7 +69,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- What is in other databases, of which nothing but this is seen from here.
+-- Objects and privileges in other databases. Only their number can be seen from here.
 CREATE OR REPLACE FUNCTION sym.left_in_databases(holder oid, theirs oid[], listed integer)
 RETURNS TABLE (kind text, what text, undo text, safe boolean)
 LANGUAGE plpgsql STABLE
@@ -102,8 +102,8 @@ SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan A
 DECLARE
     jobs oid;
 BEGIN
-    -- The table must be the extension's: a view by its name would run its maker's code
-    -- with our rights.
+    -- Read the table only if it is the extension's: a view of the same name would run its
+    -- owner's code with our rights.
     SELECT c.oid INTO jobs FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid
         AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
@@ -125,7 +125,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- Transactions of others that are at work with the rights of the role.
+-- Transactions of other users that work with the rights of the role.
 CREATE OR REPLACE FUNCTION sym.left_in_use(role oid)
 RETURNS TABLE (kind text, what text, undo text, safe boolean)
 LANGUAGE plpgsql STABLE

@@ -1,5 +1,6 @@
--- What they own since, in this database or in all; what acts with the rights of the role
--- first. Functions that are new as well as their owner's are taken back by losing these rights.
+-- New objects of theirs, in this database or server-wide; functions and views that act with the
+-- role's rights come first. A new function of the role's is taken back by making it SECURITY
+-- INVOKER.
 CREATE OR REPLACE FUNCTION sym.left_owned(
     holder oid, role oid, led oid[], theirs oid[], own_too oid[], pinned oid[],
     listed integer, sure integer
@@ -52,9 +53,9 @@ BEGIN
           AND d.classid NOT IN ('pg_default_acl'::regclass, 'pg_auth_members'::regclass)
           AND (c.relpersistence IS DISTINCT FROM 't' OR c.relkind = 'v')
     ) AS o, LATERAL pg_identify_object(o.classid, o.objid, 0) i
-    -- Of other roles of the user's only what they were given: the rest may be anybody's.
+    -- For the user's other roles list only what they were given: anybody may have made the rest.
     WHERE i.identity IS NOT NULL
-      -- What is temporary goes with its session, which need not be the holder's.
+      -- Temporary objects end with their session, which need not be the holder's.
       AND (starts_with(i.schema, 'pg_temp_') IS NOT TRUE
         OR o.by_role AND (o.definer OR o.reads_as_owner))
       AND (o.owner = ANY (theirs) OR o.was_there)
@@ -76,7 +77,7 @@ BEGIN
     RETURN QUERY
     SELECT 'attached', format('the rule %s acts with the rights of "%s"', i.identity,
             pg_get_userbyid(c.relowner)),
-        -- One on a view cannot be disabled.
+        -- A rule on a view cannot be disabled.
         format(CASE c.relkind WHEN 'v' THEN 'DROP RULE %2$I ON %1$s'
             ELSE 'ALTER TABLE %1$s DISABLE RULE %2$I' END, r.identity, w.rulename),
         sym.young(w.xmin, sure) AND c.relowner <> holder AND c.relkind <> 'v'
@@ -85,7 +86,7 @@ BEGIN
         LATERAL pg_identify_object('pg_class'::regclass, c.oid, 0) r
     WHERE w.rulename <> '_RETURN' AND w.ev_enabled <> 'D' AND sym.young(w.xmin, listed)
       AND c.relowner = ANY (theirs) AND i.identity IS NOT NULL
-      -- On what was there before sym.left_attached lists it.
+      -- sym.left_attached lists the rules on older tables and views.
       AND NOT EXISTS (SELECT FROM pg_shdepend s
         WHERE s.classid = 'pg_class'::regclass AND s.objid = c.oid AND s.deptype = 'o'
           AND s.dbid = here AND NOT sym.young(s.xmin, listed));

@@ -1,10 +1,9 @@
--- Whether privileges on anything may have changed. Most often none have, and that is quickly
--- seen.
+-- Whether any privilege may have changed. Usually none has, and this check is fast.
 CREATE OR REPLACE FUNCTION sym.privileges_changed(listed integer) RETURNS boolean
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
-    -- OFFSET has the row's age looked at before the rest of the row is.
+    -- OFFSET makes the planner check the row's age before it reads the rest of the row.
     RETURN EXISTS (SELECT FROM (SELECT c.relacl FROM pg_class c
             WHERE sym.young(c.xmin, listed) OFFSET 0) AS c WHERE c.relacl IS NOT NULL)
         OR EXISTS (SELECT FROM (SELECT p.proacl FROM pg_proc p
@@ -18,8 +17,8 @@ BEGIN
 END
 $$;
 
--- The lists of privileges that were changed. Those of columns, types and large objects are
--- looked at where the catalogue names one of theirs: there can be very many.
+-- The access control lists that changed. There can be very many columns, types and large objects,
+-- so these are read only if pg_shdepend says that a role of theirs is involved.
 CREATE OR REPLACE FUNCTION sym.changed_privileges(
     listed integer, relations oid[], large_objects oid[], types boolean
 ) RETURNS TABLE (classid oid, objid oid, objsubid integer, owner oid, acl aclitem[], type "char",
@@ -79,7 +78,7 @@ BEGIN
 END
 $$;
 
--- Privileges that they gave, and that the user was given.
+-- Privileges that they granted, and those that the user was granted.
 CREATE OR REPLACE FUNCTION sym.left_privileges(
     holder oid, led oid[], theirs oid[], listed integer, sure integer,
     relations oid[], large_objects oid[], types boolean
@@ -97,7 +96,7 @@ BEGIN
     RETURN QUERY
     WITH entries AS MATERIALIZED (
         SELECT c.*, a.grantor, a.grantee, a.privilege_type AS privilege, a.is_grantable,
-            -- The object is new, or the one who was given this has something of it anew.
+            -- The object is new, or its grantee has only now got privileges on it.
             EXISTS (SELECT FROM pg_shdepend s
                 WHERE s.dbid = c.dbid AND s.classid = c.classid AND s.objid = c.objid
                   AND (s.objsubid = c.objsubid AND s.deptype = 'a' AND s.refobjid = a.grantee
@@ -115,8 +114,8 @@ BEGIN
                 ORDER BY e.privilege) AS in_words,
             bool_and(e.grantor = ANY (led)
                 AND (e.anew OR e.grantee = holder)) AS anew,
-            -- What was given by a right to pass it on is taken back in the name of that
-            -- right's giver, and with it all that was given by it.
+            -- A privilege that was granted by a grant option is taken back by revoking that
+            -- option in the owner's name, which revokes everything granted by it.
             bool_and(e.grantor = e.owner OR pg_has_role(runner, e.owner, 'USAGE')
                 AND EXISTS (SELECT FROM entries f WHERE (f.classid, f.objid, f.objsubid,
                     f.privilege, f.grantee) = (e.classid, e.objid, e.objsubid,
@@ -155,7 +154,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- Default privileges of theirs, or for the user.
+-- Default privileges that they set, or that favour the user.
 CREATE OR REPLACE FUNCTION sym.left_default_privileges(
     holder oid, led oid[], theirs oid[], listed integer, sure integer
 ) RETURNS TABLE (kind text, what text, undo text, safe boolean)

@@ -1,15 +1,14 @@
--- What the function asks and writes. As functions, their plans are made once a session, and
--- behind a pooler as well. They run with the broker's own rights. Times are microseconds since
--- 1970, which no setting changes the form of, and NULL where a time is none of ours, such as
--- infinity.
+-- The function's queries and writes. Being functions, they are planned once a session, behind a
+-- pooler too. They run with the broker's own rights. Times are microseconds since 1970, a format
+-- that no setting changes, and NULL for a time that we cannot have written, such as infinity.
 CREATE OR REPLACE FUNCTION sym.micros(of_time timestamptz) RETURNS bigint
 LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN of_time BETWEEN '1970-01-01 00:00+00' AND '9999-12-31 00:00+00'
         THEN (extract(epoch FROM of_time) * 1000000)::bigint END
 $$;
 
--- Whether a run other than this one has the membership: one that has not expired, or any
--- that has not been ended.
+-- Whether another run has the membership: either one that has not expired, or any that has not
+-- been ended.
 CREATE OR REPLACE FUNCTION sym.held_by_others(
     not_run text, of_user oid, of_role oid, here text, expired_too boolean
 ) RETURNS boolean
@@ -28,8 +27,8 @@ BEGIN
 END
 $$;
 
--- Everything that a grant has to know before it decides. With locking, nothing else about the
--- user changes until the transaction is over.
+-- Everything that a grant needs to know before it decides. With locking, no other run of the
+-- function changes anything about the user until the transaction is over.
 CREATE OR REPLACE FUNCTION sym.situation(
     of_run text, of_user text, of_role text, locking boolean
 ) RETURNS json
@@ -100,7 +99,7 @@ BEGIN
 END
 $$;
 
--- Writes down a grant, in the transaction that made it.
+-- Records a grant, in the transaction that made it.
 CREATE OR REPLACE FUNCTION sym.note_granted(
     of_run text, of_user text, of_role text, by_requester text, for_reason text,
     from_micros bigint, to_micros bigint, stood boolean, ours boolean
@@ -118,7 +117,7 @@ BEGIN
         INTO before
     FROM sym.grants o WHERE o.user_oid = u AND o.role_oid = r AND o.revoked_at IS NULL
       AND o.origin = sym.origin() ORDER BY o.granted_in LIMIT 1;
-    -- A user or role that is gone by now is NULL, which the table refuses.
+    -- A user or role that has been dropped is NULL, which the table rejects.
     INSERT INTO sym.grants (run, username, user_oid, rolename, role_oid, requester, reason,
         granted_at, expires_at, standing, grantor, granted_in, oldest_then, held_since)
     VALUES (of_run, of_user::name, u, of_role::name, r, by_requester, for_reason,
@@ -127,7 +126,7 @@ BEGIN
         CASE WHEN ours THEN (SELECT oid FROM pg_roles WHERE rolname = current_user) END,
         coalesce(before.granted_in, pg_current_xact_id()),
         coalesce(before.oldest_then, (
-            -- What was prepared before can do no more than be committed.
+            -- A transaction that was prepared before can only be committed or rolled back.
             SELECT x FROM (SELECT pg_snapshot_xip(pg_current_snapshot())
                 UNION ALL SELECT pg_snapshot_xmax(pg_current_snapshot())) AS open (x)
             WHERE NOT EXISTS (SELECT FROM pg_prepared_xact() p
@@ -136,8 +135,8 @@ BEGIN
 END
 $$;
 
--- What the ledger and the catalogue say about a run that is to end; nothing else about its
--- user changes until the transaction is over.
+-- What the ledger and the catalogue say about a run that is to end. It locks the user's row until
+-- the transaction is over.
 CREATE OR REPLACE FUNCTION sym.holding(of_run text) RETURNS json
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -157,7 +156,7 @@ BEGIN
     IF u.oid IS NOT NULL THEN
         INSERT INTO sym.locks (user_oid) VALUES (u.oid)
         ON CONFLICT (user_oid) DO UPDATE SET user_oid = excluded.user_oid;
-        -- As it is now that nobody else is at it.
+        -- Read it again, now that we have the lock.
         SELECT * INTO g FROM sym.grants WHERE run = of_run;
     END IF;
     RETURN json_build_object(
@@ -168,7 +167,7 @@ BEGIN
         'user_oid', coalesce(u.oid, CASE WHEN local THEN g.user_oid END)::bigint,
         'role_oid', coalesce(r.oid, CASE WHEN local THEN g.role_oid END)::bigint,
         'others', u.oid IS NOT NULL AND r.oid IS NOT NULL
-            -- Of a run that was ended before, nothing is taken that another still has to end.
+            -- If this run was ended before, leave what another run still has to end.
             AND sym.held_by_others(of_run, u.oid, r.oid, here, g.revoked_at IS NOT NULL),
         'here', local,
         'grantors', (SELECT json_agg(pg_get_userbyid(m.grantor) ORDER BY m.grantor <> us)
@@ -179,8 +178,8 @@ BEGIN
 END
 $$;
 
--- Writes down that a run was revoked, in the transaction that did it, and answers how many of
--- the memberships are still there.
+-- Records that a run was revoked, in the transaction that did it, and returns how many of the
+-- memberships are still there.
 CREATE OR REPLACE FUNCTION sym.note_revoked(
     of_run text, of_user bigint, of_role bigint, grantors text[]
 ) RETURNS integer
@@ -193,14 +192,14 @@ BEGIN
 END
 $$;
 
--- By what a user still holds a role: the role itself for a membership of the user's own, else
--- the members of the role that the user is a member of.
+-- How a user still holds a role: the role itself if the user is a direct member, otherwise the
+-- members of the role through which the user has it.
 CREATE OR REPLACE FUNCTION sym.still_through(holder oid, role oid) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF holder IS NULL OR role IS NULL OR NOT EXISTS (SELECT FROM pg_roles u, pg_roles r
         WHERE u.oid = holder AND r.oid = role AND (sym.holds(u.oid, r.oid)
-            -- Who may hand it out can have it at any time.
+            -- Whoever may grant the role can give it to themselves at any time.
             OR pg_has_role(u.oid, r.oid, 'MEMBER WITH ADMIN OPTION'))) THEN
         RETURN '{}';
     END IF;
@@ -211,10 +210,10 @@ BEGIN
 END
 $$;
 
--- What comes after the REVOKE: it ends the sessions, unless they are to be kept, and notes
--- that nothing is left to do, unless there are readers, where sessions may be as well, or
--- prepared transactions of the user, which somebody else has to end. It also notes which
--- transactions of others are open.
+-- Finishes an end after the REVOKE. It ends the sessions, unless they are to be kept. It records
+-- the run as finished, unless there are readers, which may have sessions too, or prepared
+-- transactions of the user, which somebody else has to end. It also records which transactions
+-- of other users are open.
 CREATE OR REPLACE FUNCTION sym.finish(
     of_run text, of_user bigint, of_role bigint, ending boolean, listed boolean,
     patience_ms bigint

@@ -1,4 +1,4 @@
--- Refuse what cannot work before anything is changed, in sentences.
+-- Refuses bad input before anything is changed, with a sentence that says what to do.
 DO $$
 DECLARE
     broker  text := current_setting('sym.broker');
@@ -61,7 +61,7 @@ BEGIN
             'it. Run this with -v broker=%, or with -v replace=on if "%" shall take its place.',
             another, broker, another, broker;
     END IF;
-    -- A login of somebody's is no broker: it would have the right to hand out roles.
+    -- Refuse somebody's own login as the broker: it would gain the right to hand out roles.
     IF EXISTS (SELECT FROM pg_roles b WHERE b.rolname = broker AND NOT EXISTS (
             SELECT FROM pg_policy WHERE polname = 'broker' AND b.oid = ANY (polroles))
         AND (EXISTS (SELECT FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass
@@ -73,9 +73,9 @@ BEGIN
             'so is somebody''s or something''s login. Choose another name for the broker.', broker;
     END IF;
     -- Memberships belong to the whole server and a ledger to one database: two ledgers of
-    -- one broker would take back what the other has handed out.
-    -- The right to a database shows it: anybody can give somebody rights to things of theirs. A
-    -- database can be somebody's, too, who could not set up a broker there.
+    -- one broker would take back what the other has handed out. Only a right to a database
+    -- counts as a sign of another ledger, since anybody can grant rights to their own objects,
+    -- and only if the database's owner could have set up a broker.
     SELECT min(d.datname) INTO another
     FROM pg_database d, aclexplode(d.datacl) a JOIN pg_roles b ON b.oid = a.grantee
     WHERE b.rolname = broker AND d.datname <> current_database()
@@ -101,7 +101,7 @@ BEGIN
             RAISE EXCEPTION '%', another;
         END IF;
     END IF;
-    -- Publications of all tables take in new ones.
+    -- A publication FOR ALL TABLES includes new tables.
     IF EXISTS (SELECT FROM pg_publication WHERE puballtables)
        AND to_regclass('sym.grants') IS NULL AND current_setting('sym.publish') <> 'on' THEN
         RAISE EXCEPTION 'The publication "%" is FOR ALL TABLES, and would take in the ledger: '
@@ -117,7 +117,7 @@ BEGIN
             'the schema sym. With -v publish=on this is not said again.',
             (SELECT min(pubname) FROM pg_publication WHERE puballtables);
     END IF;
-    -- Which roles the broker has before this run, for what is said of them at its end.
+    -- Which roles the broker has before this run: targets.sql uses it.
     PERFORM set_config('sym.had', coalesce((SELECT string_agg(m.roleid::text, ',')
         FROM pg_auth_members m JOIN pg_roles b ON b.oid = m.member
         WHERE b.rolname = broker AND m.admin_option), ''), true);
@@ -134,7 +134,7 @@ BEGIN
         RAISE EXCEPTION 'You are "%", who may not create a schema in the database "%". Run this '
             'as its owner.', current_user, current_database();
     END IF;
-    -- Somebody else's schema could bring along somebody else's functions.
+    -- A schema of somebody else's could contain their functions.
     IF EXISTS (SELECT FROM pg_namespace
                WHERE nspname = 'sym' AND pg_get_userbyid(nspowner) <> current_user) THEN
         RAISE EXCEPTION 'The schema "sym" belongs to "%". Run this as that user.',

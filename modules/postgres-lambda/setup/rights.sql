@@ -1,7 +1,7 @@
--- Nobody but the broker has a right to anything in the schema, whoever was given one and by
--- whom: default privileges of the owner apply to what was made above. Roles that read or
--- write all data (pg_read_all_data, pg_write_all_data) need no right; row-level security
--- holds against them. The sweep looks at all of this every time.
+-- Revokes every right in the schema from everyone but the broker: the owner's default privileges
+-- may have applied to what was made above. Roles that read or write all data (pg_read_all_data,
+-- pg_write_all_data) need no such right; row-level security stops them. Every sweep checks all of
+-- this.
 DO $$
 DECLARE
     broker  text := current_setting('sym.broker');
@@ -45,15 +45,15 @@ BEGIN
             governed, CASE WHEN governed IN ('users', 'allowed') THEN 'ALL' ELSE 'SELECT' END,
             current_user);
     END LOOP;
-    -- The owner may end what is active at once, and delete what is over.
+    -- The owner may end active runs at once, and delete finished ones.
     EXECUTE format('CREATE POLICY owner_ends ON sym.grants FOR UPDATE TO %I '
         'USING (revoked_at IS NULL) WITH CHECK (expires_at <= statement_timestamp())',
         current_user);
     EXECUTE format('CREATE POLICY owner_tidies ON sym.grants FOR DELETE TO %I '
         'USING (revoked_at IS NOT NULL AND sessions_ended_at IS NOT NULL)', current_user);
 
-    -- The broker reads and adds to the ledger, and can change in it that a run was revoked,
-    -- its sessions dealt with, and what was left behind looked at.
+    -- The broker reads the ledger and adds to it. In existing rows it can only record that a
+    -- run was revoked, its sessions ended, and what it left behind reported.
     EXECUTE format('GRANT USAGE ON SCHEMA sym TO %I', broker);
     EXECUTE format('GRANT SELECT, INSERT, UPDATE (revoked_at, sessions_ended_at, '
         'open_then, open_from, told) '

@@ -1,7 +1,8 @@
--- Takes back what the holder of a role left behind, as far as that is safe, and answers all of
--- it. Nothing is dropped. Each statement is by itself and waits for nobody; what a second look
--- still finds was not taken back. It runs with its owner's rights, and what these do not
--- reach stays. No statement of these evaluates an expression or calls a function of a user's.
+-- Takes back what the holder of a role left behind, as far as that is safe, and returns all that
+-- was found. It drops nothing. Each statement runs on its own and waits at most a tenth of a
+-- second for a lock. Whatever a second search still finds is reported as not taken back. It runs
+-- with its owner's rights, and can take back no more than these allow. None of the statements
+-- evaluates a user's expression or calls a user's function.
 CREATE OR REPLACE FUNCTION sym.take_back(
     holder oid, role oid, since xid8, oldest xid8 DEFAULT NULL
 ) RETURNS TABLE (kind text, what text, undo text, taken_back boolean)
@@ -13,7 +14,7 @@ DECLARE
     before   jsonb[] := '{}';
     tried    text[] := '{}';
     still    text[];
-    -- The first half of what the caller allows, so that there is time to look again.
+    -- Half of the caller's timeout, so that there is time to search again.
     allowed  interval := nullif(current_setting('statement_timeout'), '0');
     deadline timestamptz := clock_timestamp() + least(interval '2 seconds', allowed / 2);
 BEGIN
@@ -24,7 +25,7 @@ BEGIN
                 EXECUTE found.undo;
                 tried := tried || found.undo;
             EXCEPTION WHEN OTHERS THEN
-                NULL; -- It is answered as not taken back.
+                NULL; -- It is reported as not taken back.
             END;
         END IF;
     END LOOP;

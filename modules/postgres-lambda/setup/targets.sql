@@ -1,5 +1,5 @@
--- What the function would refuse every time is said now, and nothing is left behind; what
--- the holder of a role could leave behind is said as well.
+-- Refuses roles that the function would refuse at every grant, so that nothing is installed; and
+-- warns of roles whose holders could leave things behind.
 DO $$
 DECLARE
     found record;
@@ -18,7 +18,7 @@ BEGIN
                 '"%", which %.', found.target, found.through, found.what;
         ELSIF found.severity = 'lasting' AND found.what LIKE 'owns objects%'
               AND found.oid::text = ANY (string_to_array(current_setting('sym.had'), ',')) THEN
-            -- Its holders can have made them, and must not keep this from being run again.
+            -- Its holders may have made the objects, and must not be able to block setup.sql.
             RAISE WARNING 'The role "%", which is handed out, is or is a member of "%", which '
                 'owns objects by now. Look at them: whoever holds the role can give themselves '
                 'access to them for good.', found.target, found.through;
