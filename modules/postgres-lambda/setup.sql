@@ -1,25 +1,24 @@
--- What the Postgres function needs in a database, to be run once by the database's owner
--- (on RDS and Aurora: the master user), and again whenever the roles change:
+-- Prepares a database for the Postgres function. The database's owner (on RDS and Aurora: the
+-- master user) runs it once, and again whenever the roles change:
 --
 --   psql -v broker=sym_broker -v roles=readonly,readwrite -f setup.sql "dbname=... host=..."
 --
--- It makes the broker, which is the user that the function logs in as; lets it hand out
--- the named roles, and no others; and makes the schema "sym" with the ledger of what was
--- handed out. It can be run any number of times, brings an older ledger up to date, and
--- never deletes anything.
+-- It makes the broker, the user that the function logs in as; lets it hand out only the named
+-- roles; and makes the schema "sym" with the ledger of grants. You can run it any number of
+-- times. It brings an older ledger up to date, and never deletes rows.
 --
 -- The broker has no password afterwards. Give it one with psql's \password (it does not
 -- show in the server's log), or on RDS and Aurora: GRANT rds_iam TO sym_broker;
 --
--- It makes no users: the people who request access are users of the database already. With
--- -v create_users=on the function may make those who are missing: see sym.create_user. The
--- next run without it takes that back, as it does with roles that the list leaves out.
+-- It makes no users: the people who request access must already be users of the database. With
+-- -v create_users=on the function may make missing users: see sym.create_user. A later run
+-- without the option takes that back, as it does with roles that are not in the list.
 --
--- A role that can log in, owns objects or hands out others is refused: what its holder makes
--- of that lasts. -v allow=app,reports allows it by name. A publication FOR ALL TABLES takes
--- in the ledger, which stops its subscribers: that is refused without -v publish=on. Another
--- broker than before is refused without -v replace=on. Give all options every time: what is
--- left out is taken back.
+-- It refuses a role that can log in, owns objects or can hand out others, since its holder could
+-- keep access; -v allow=app,reports allows such roles by name. It refuses a publication FOR ALL
+-- TABLES without -v publish=on, because the publication would include the ledger and stop its
+-- subscribers. It refuses a different broker without -v replace=on. Give all options every time:
+-- a run takes back what you leave out.
 --
 -- pg_dump by anybody but a superuser needs --exclude-schema=sym afterwards: nobody else may
 -- read the ledger. To remove all of it, run uninstall.sql.
@@ -54,11 +53,11 @@
 
 BEGIN;
 SET LOCAL client_min_messages = warning;
--- Settings of the database or of a role change nothing here.
+-- Override settings of the database or of a role.
 SET LOCAL search_path = pg_catalog, pg_temp;
 SET LOCAL row_security = on;
 SET LOCAL statement_timeout = 0;
--- What waits for us, such as the broker, waits as long as we do.
+-- Others, such as the broker, queue behind our locks, so do not wait long.
 SET LOCAL lock_timeout = '10s';
 \o /dev/null
 SELECT set_config('sym.broker', :'broker', true) AS broker,

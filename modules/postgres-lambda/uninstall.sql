@@ -1,12 +1,12 @@
--- Removes what setup.sql made, to be run by the one who ran that:
+-- Removes what setup.sql made. Run it as the user who ran setup.sql:
 --
 --   psql -v broker=sym_broker -f uninstall.sql "dbname=... host=..."
 --
--- Delete the function first, or it goes on asking for its ledger. Where roles are still
--- handed out it refuses; with -v revoke=on it takes them back (a session that did SET ROLE
--- keeps its role until it ends). What was in the ledger is gone afterwards: copy sym.grants
--- before if you need it. The roles, the people's users and whatever they were given by
--- others stay, and so do the users that the function made.
+-- Delete the function first, or it keeps querying its ledger. This script refuses while roles
+-- are handed out; with -v revoke=on it takes them back (a session that did SET ROLE keeps its
+-- role until it ends). It deletes the ledger: copy sym.grants first if you need it. The roles,
+-- the people's users and whatever others granted them stay, and so do the users that the
+-- function made.
 
 \set ON_ERROR_STOP on
 \set QUIET on
@@ -25,7 +25,7 @@ SET LOCAL client_min_messages = warning;
 \o /dev/null
 SELECT set_config('sym.broker', :'broker', true) AS broker,
        set_config('sym.revoke', :'revoke', true) AS revoke,
-       -- What is not here has no broker to drop.
+       -- Without the schema there is no broker to drop.
        set_config('sym.installed', (to_regnamespace('sym') IS NOT NULL)::text, true) AS installed;
 \o
 
@@ -54,12 +54,12 @@ BEGIN
     SELECT string_agg(format('%s of %s', roleid::regrole, member::regrole), ', ') INTO holders
     FROM pg_auth_members WHERE grantor = by_us;
     IF holders IS NOT NULL AND current_setting('sym.revoke') <> 'on' THEN
-        RAISE EXCEPTION 'Roles are still handed out: %. Nobody takes them back once the '
-            'function is deleted: take them back now with: psql -v broker=% -v revoke=on -f uninstall.sql',
+        RAISE EXCEPTION 'Roles are still handed out: %. Once the function is deleted, nothing '
+            'takes them back. Take them back now with: psql -v broker=% -v revoke=on -f uninstall.sql',
             holders, broker;
     END IF;
-    -- From version 16 on a membership is taken back in the name of its grantor, by who has
-    -- the grantor's rights; whoever made the broker may have them.
+    -- From version 16 on a membership is revoked in the name of its grantor, which needs the
+    -- grantor's rights; the broker's creator can grant itself these.
     IF holders IS NOT NULL AND NOT pg_has_role(broker, 'USAGE') THEN
         EXECUTE format('GRANT %I TO CURRENT_USER', broker);
     END IF;
@@ -74,7 +74,7 @@ BEGIN
 END
 $$;
 
--- Each by its name and never with CASCADE: what somebody has put beside them stops this.
+-- Each by its name and never with CASCADE: objects that somebody added stop this script.
 DROP FUNCTION IF EXISTS sym.age_since(xid8);
 DROP FUNCTION IF EXISTS sym.assign_user(name, text);
 DROP FUNCTION IF EXISTS sym.changed_privileges(integer, oid[], oid[], boolean);
@@ -136,8 +136,8 @@ DROP TABLE IF EXISTS sym.allowed;
 DROP FUNCTION IF EXISTS sym.origin();
 DROP SCHEMA IF EXISTS sym;
 
--- Dropping the broker takes its memberships, and with them the ADMIN OPTION, along. What
--- else it was given stops this, since somebody uses it for something else.
+-- Dropping the broker also drops its memberships, and with them the ADMIN OPTION. Any other
+-- right of the broker's stops this script, since somebody uses the broker for something else.
 DO $$
 DECLARE
     broker text := current_setting('sym.broker');

@@ -45,7 +45,7 @@ func (s *sweep) clearWay(ctx context.Context, left []dueRun) {
 		return run(ctx, conn, batch)
 	})
 	if err != nil {
-		s.log.WarnContext(ctx, "who locks the ledger could not be found out", "error", err)
+		s.log.WarnContext(ctx, "could not find out who locks the ledger", "error", err)
 	}
 	s.cleared(ctx, found)
 }
@@ -62,7 +62,7 @@ func (s *sweep) cleared(ctx context.Context, found []blocker) {
 			message += "That session was ended."
 		} else {
 			message += "It could not be ended by this function: a database administrator has to end " +
-				"it, or to restart the server where it does not react."
+				"it, or restart the server if it does not respond."
 		}
 		if slices.Contains(s.told, message) {
 			continue

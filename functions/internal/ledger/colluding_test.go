@@ -15,16 +15,16 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 )
 
-// In these a holder of a role has a friend who can log in and no more.
+// In these tests a holder of a role has a friend who can log in but has no rights.
 
-// leak is a function that reads the orders with the rights of who made it.
+// leak is a function that reads the orders with its owner's rights.
 func leak(schema, name string) string {
 	return fmt.Sprintf("CREATE FUNCTION %s.%s() RETURNS SETOF text LANGUAGE sql SECURITY DEFINER "+
 		"AS 'SELECT item FROM public.orders'", schema, name)
 }
 
-// helper makes a function of the role's, in a schema of alice's, that does something for whoever
-// calls it.
+// helper makes a function that belongs to the role, in a schema of alice's, and that acts for
+// anyone who calls it.
 func (f *fixture) helper(role, does string) {
 	f.Helper()
 	require.NoError(f, f.tries("alice", fmt.Sprintf(`SET ROLE %s; CREATE FUNCTION al.helper()
@@ -39,7 +39,7 @@ func (f *fixture) colluders() (bob *pgx.Conn) {
 	return f.login("bob")
 }
 
-// await waits until a query answers true.
+// await waits until a query returns true.
 func (f *fixture) await(sql string, args ...any) {
 	f.Helper()
 	require.Eventually(f, func() bool { return query[bool](f, sql, args...) },
@@ -69,8 +69,8 @@ func TestThingsOfPredefinedRolesAreFound(t *testing.T) {
 	})
 }
 
-// TestTransactionsOfFriendsAreLookedAt has a friend's transaction make what the holder cannot be
-// seen to have made.
+// TestTransactionsOfFriendsAreLookedAt lets a friend's transaction make things that cannot be traced
+// to the holder.
 func TestTransactionsOfFriendsAreLookedAt(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		f.colluders()
@@ -127,8 +127,8 @@ func TestTransactionsOfFriendsAreLookedAt(t *testing.T) {
 	})
 }
 
-// TestWhatTheNextHolderMakesIsTheirs has somebody else hold the role, and work with it, while a
-// transaction is open that was so at the end of the first run.
+// TestWhatTheNextHolderMakesIsTheirs has somebody else hold the role and work with it, while a
+// transaction from before the end of the first run is still open.
 func TestWhatTheNextHolderMakesIsTheirs(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		f.colluders()
@@ -145,8 +145,8 @@ func TestWhatTheNextHolderMakesIsTheirs(t *testing.T) {
 	})
 }
 
-// TestSessionInsideOfTheRoleIsTold has a friend's session go on inside of a routine of the role
-// that is not there any more.
+// TestSessionInsideOfTheRoleIsTold has a friend's session continue inside a routine of the role's
+// that has been dropped.
 func TestSessionInsideOfTheRoleIsTold(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		bob := f.colluders()
@@ -172,7 +172,7 @@ func TestSessionInsideOfTheRoleIsTold(t *testing.T) {
 	})
 }
 
-// TestSessionThatBeginsLaterToUseTheRoleIsTold is the same, but nothing is to be seen at the end.
+// TestSessionThatBeginsLaterToUseTheRoleIsTold is the same, but nothing shows at the end of the run.
 func TestSessionThatBeginsLaterToUseTheRoleIsTold(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		bob := f.colluders()
@@ -241,8 +241,8 @@ func TestPreparedUnderAnotherGroupIsTold(t *testing.T) {
 	})
 }
 
-// TestOverlappingRunsAreOneTime has a person who makes things in their first run, and holds the
-// role on by a second.
+// TestOverlappingRunsAreOneTime has a person make things in their first run, and keep the role by a
+// second.
 func TestOverlappingRunsAreOneTime(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		f.colluders()
@@ -267,8 +267,8 @@ func TestOverlappingRunsAreOneTime(t *testing.T) {
 	})
 }
 
-// TestRulesOfTheRoleAreFound has rules, which act with the rights of the owner whatever options
-// the view has.
+// TestRulesOfTheRoleAreFound makes rules, which act with the owner's rights whatever options the
+// view has.
 func TestRulesOfTheRoleAreFound(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		f.colluders()
@@ -319,8 +319,8 @@ func TestTriggerByARoleThatIsNotInheritedIsFound(t *testing.T) {
 	})
 }
 
-// TestManyLocksAreNoHarm has an innocent hold very many locks, while a holder keeps the end of
-// their own run from being complete.
+// TestManyLocksAreNoHarm has an uninvolved user hold very many locks while a holder keeps their own
+// run from ending.
 func TestManyLocksAreNoHarm(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		exec(f, f.owner, "GRANT UPDATE ON orders TO %s", f.name("readwrite"))
@@ -339,8 +339,8 @@ func TestManyLocksAreNoHarm(t *testing.T) {
 	})
 }
 
-// TestSweepTakesEveryRoleBeforeAnySession has sessions that are long in ending keep nobody else's
-// role: one by one there would be no time for all.
+// TestSweepTakesEveryRoleBeforeAnySession has sessions that take long to end: they must not delay
+// anybody else's revoke, although there is no time to end them one by one.
 func TestSweepTakesEveryRoleBeforeAnySession(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		ctx, stop := context.WithCancel(f.Context())

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDocumentedTestsExist holds the page for database administrators to its word: each of the
-// tests that it names is there.
+// TestDocumentedTestsExist checks that every test named on the page for database administrators
+// exists.
 func TestDocumentedTestsExist(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/database.md")
 	require.NoError(t, err)

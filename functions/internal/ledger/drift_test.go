@@ -9,7 +9,7 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 )
 
-// drift is what status says about differences, without the sentences.
+// drift returns the differences that status reports, without their sentences.
 func (f *fixture) drift() (found []event.Drift) {
 	f.Helper()
 	status, err := f.Status(f.Context())
@@ -105,13 +105,13 @@ func TestHandThatChangedAMembershipIsReported(t *testing.T) {
 		f.escalate("run", "alice", "readonly")
 		changed := []event.Drift{f.drifted(event.DriftChanged, "run", "alice", "readonly")}
 
-		// Up to 15 a plain GRANT by a hand while a run has the role is a mere notice to the
-		// hand and leaves the catalogue as it was: nobody can find it there, and the role
-		// is gone with the run. From 16 on it is a row of its own.
+		// Up to 15 a plain GRANT by a person while a run has the role only prints a notice and
+		// leaves the catalogue unchanged: it cannot be detected, and the role goes with the
+		// run. From 16 on it is a row of its own.
 		exec(f, f.owner, "GRANT %s TO %s", f.name("readonly"), f.name("alice"))
 		if f.server.Major >= 16 {
 			require.Equal(f, changed, f.drift())
-			// It does not stand for the run's own.
+			// It does not replace the run's own.
 			exec(f, f.root, "REVOKE %s FROM %s GRANTED BY %s", f.name("readonly"), f.name("alice"),
 				name(f.broker))
 			require.Equal(f, append(changed, f.drifted(event.DriftMissing, "run", "alice", "readonly")),
@@ -122,7 +122,7 @@ func TestHandThatChangedAMembershipIsReported(t *testing.T) {
 		}
 		require.Empty(f, f.drift())
 
-		// One that gives more than we did leaves a trace on every version.
+		// A grant that gives more than ours leaves a trace on every version.
 		exec(f, f.owner, "GRANT %s TO %s WITH ADMIN OPTION", f.name("readonly"), f.name("alice"))
 		require.Equal(f, changed, f.drift())
 		swept, err := f.Sweep(f.Context())
@@ -132,7 +132,7 @@ func TestHandThatChangedAMembershipIsReported(t *testing.T) {
 		assert.Equal(f, []string{f.of("readonly")}, f.deescalate("run").StillMemberThrough)
 		require.Empty(f, f.drift())
 
-		// What stood before the run is no drift.
+		// A membership from before the run is no drift.
 		f.escalate("standing", "alice", "readonly")
 		require.Empty(f, f.drift())
 	})

@@ -15,10 +15,10 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 )
 
-// These are what somebody found who did not write the ledger.
+// These are attacks that somebody other than the ledger's author found.
 
-// TestSessionAsleepInItsStartEnds has a session that has taken the role by its start-up options
-// and shows up in no list of sessions yet: any user may have it wait there.
+// TestSessionAsleepInItsStartEnds has a session that takes the role by its start-up options and is
+// not in any list of sessions yet. Any user can make it wait in that state.
 func TestSessionAsleepInItsStartEnds(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		f.escalate("run", "alice", "readonly")
@@ -50,8 +50,8 @@ func TestSessionAsleepInItsStartEnds(t *testing.T) {
 	})
 }
 
-// TestPreparedTransactionOfTheHolderIsTold has the holder prepare one as themselves, as the role,
-// and as one that the role leads to: each is the owner of the transaction then.
+// TestPreparedTransactionOfTheHolderIsTold has the holder prepare transactions as themselves, as the
+// role, and as a role that it is a member of: each then owns the transaction.
 func TestPreparedTransactionOfTheHolderIsTold(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		exec(f, f.owner, "CREATE ROLE %s; GRANT %[1]s TO %s; GRANT UPDATE ON orders TO %[1]s, %[2]s",
@@ -87,8 +87,8 @@ func TestPreparedTransactionOfTheHolderIsTold(t *testing.T) {
 	})
 }
 
-// TestQueueForTheCatalogueIsNamed has a login without any right ask for a lock that it
-// will not get, behind a transaction of its own: everybody else queues behind that.
+// TestQueueForTheCatalogueIsNamed has a login without any right queue for a lock, behind a
+// transaction of its own: everybody else queues behind that.
 func TestQueueForTheCatalogueIsNamed(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		superuser := query[bool](f, "SELECT rolsuper FROM pg_roles WHERE rolname = $1", f.ownerName)
@@ -130,7 +130,7 @@ func TestQueueForTheCatalogueIsNamed(t *testing.T) {
 	})
 }
 
-// TestFullTableOfLocksIsNamed has a login without any right take every lock there is.
+// TestFullTableOfLocksIsNamed has a login without any right fill the lock table.
 func TestFullTableOfLocksIsNamed(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		f.escalate("run", "alice", "readonly")
@@ -162,7 +162,7 @@ func TestFullTableOfLocksIsNamed(t *testing.T) {
 	})
 }
 
-// TestHoldersCannotHaveARoleRefusedToOthers has what any holder of a role may make as that role.
+// TestHoldersCannotHaveARoleRefusedToOthers makes everything that a holder may make as the role.
 func TestHoldersCannotHaveARoleRefusedToOthers(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		exec(f, f.owner, "CREATE SCHEMA app; GRANT CREATE, USAGE ON SCHEMA app TO %s", f.name("readonly"))
@@ -213,8 +213,8 @@ func TestThingsGivenToTheBrokerElsewhereMeanNothing(t *testing.T) {
 	})
 }
 
-// TestStatisticsTellNothingOfTheLedger has a member of pg_read_all_data look where policies do
-// not hold.
+// TestStatisticsTellNothingOfTheLedger has a member of pg_read_all_data read places that policies do
+// not protect.
 func TestStatisticsTellNothingOfTheLedger(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		mallory := f.writer("mallory")
@@ -225,7 +225,7 @@ func TestStatisticsTellNothingOfTheLedger(t *testing.T) {
 			require.NoError(f, err)
 		}
 		f.escalate("of bob", "bob", "readwrite")
-		// A reason that no compression makes short enough for the row that it is in.
+		// A reason that does not compress, and so would be stored outside of its row.
 		request := f.request("long", "alice", "readonly")
 		request.Reason = query[string](f, `SELECT string_agg(md5(n::text), '')
 			FROM generate_series(1, 500) n`)
@@ -248,7 +248,7 @@ func TestStatisticsTellNothingOfTheLedger(t *testing.T) {
 	})
 }
 
-// TestNewSessionsAreNotEndedAgainAndAgain has an end that is not complete for a while.
+// TestNewSessionsAreNotEndedAgainAndAgain has an end that stays incomplete for a while.
 func TestNewSessionsAreNotEndedAgainAndAgain(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		if !query[bool](f, "SELECT rolsuper FROM pg_roles WHERE rolname = $1", f.ownerName) {
@@ -352,7 +352,7 @@ func TestLedgerLockedAgainAndAgain(t *testing.T) {
 		stop()
 		locking.Wait()
 
-		// One who is always faster: each try ends their sessions, and finds others.
+		// A user who is always faster: each try ends their sessions, and finds new ones.
 		f.escalate("faster", "bob", "readonly")
 		f.expire("faster")
 		exec(f, f.root, `CREATE SEQUENCE tries; GRANT USAGE ON SEQUENCE tries TO %s;
@@ -369,8 +369,8 @@ func TestLedgerLockedAgainAndAgain(t *testing.T) {
 	})
 }
 
-// TestAdministratorsOfAUserKeepTheirSessions has whoever made a user, who from 16 on may hand it
-// out and is a member for nothing else.
+// TestAdministratorsOfAUserKeepTheirSessions has the creator of a user, who from 16 on is a member of
+// it only to grant it to others.
 func TestAdministratorsOfAUserKeepTheirSessions(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		exec(f, f.root, "CREATE ROLE %s LOGIN CREATEROLE PASSWORD '%s'", f.name("hr"),

@@ -79,7 +79,7 @@ func (l *Ledger) explain(ctx context.Context, role string, err error) error {
 		found = found[:mostNamed]
 	}
 	return explained(err, "", inTheWay+strings.Join(found, ", ")+more+
-		". A database administrator has to end it, or to restart the server where it does not react")
+		". A database administrator has to end it, or restart the server if it does not respond")
 }
 
 // lookup runs one of the queries above.

@@ -14,7 +14,7 @@ import (
 	"sym-postgres-quickstart/test/sandbox/pgserver"
 )
 
-// These are about rows whose names or numbers mean somebody else by now.
+// These are about rows whose names or numbers belong to somebody else by now.
 
 // restored runs a test in a server to which the ledger of another one was brought by pg_dump.
 func restored(t *testing.T, test func(from, f *fixture)) {
@@ -29,7 +29,7 @@ func restored(t *testing.T, test func(from, f *fixture)) {
 				other = second
 			}
 			from := newFixture(t, other, false)
-			// The numbers of roles are others here.
+			// Roles have other numbers here.
 			f := newFixtureAs(t, server, false, "UTF8", from.suffix)
 			test(from, f)
 		})
@@ -189,7 +189,8 @@ func TestRenamedRoleWhoseNameAnotherHas(t *testing.T) {
 	})
 }
 
-// TestServerThatKeepsItsIdentifierToItself has a hardened server, where nobody may ask for it.
+// TestServerThatKeepsItsIdentifierToItself has a hardened server, where nobody may read its
+// identifier.
 func TestServerThatKeepsItsIdentifierToItself(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		exec(f, f.root, "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")

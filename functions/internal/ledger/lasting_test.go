@@ -14,10 +14,10 @@ import (
 	postgreslambda "sym-postgres-quickstart/modules/postgres-lambda"
 )
 
-// These are about roles whose holders could make access that lasts, and about users who would
-// not be the only ones to have a role.
+// These are about roles whose holders could keep access, and about users who would share a role with
+// others.
 
-// warned runs setup.sql, and answers what it warns of.
+// warned runs setup.sql, and returns its warnings.
 func (f *fixture) warned(variables map[string]string) string {
 	f.Helper()
 	settings, err := pgx.ParseConfig(f.server.URLFor(f.ownerName, password, "db_"+f.suffix))
@@ -55,14 +55,14 @@ func TestRolesThatLastAreRefusedUnlessAllowed(t *testing.T) {
 
 				allow := map[string]string{"broker": f.broker, "roles": f.of(target),
 					"allow": f.of(target)}
-				require.Contains(f, f.warned(allow), "can outlast the grant")
+				require.Contains(f, f.warned(allow), "outlast the grant")
 				checked, err := f.Check(f.Context(), f.request("run", "alice", target))
 				require.NoError(f, err)
 				require.NotEmpty(f, checked.CouldLeave)
 				granted := f.escalate(target, "alice", target)
 				require.Equal(f, checked.CouldLeave, granted.CouldLeave)
 				f.deescalate(target)
-				// What holders of a role that is handed out own by now keeps nobody from running it.
+				// Objects that holders of the role made must not keep anybody from running it.
 				if err = f.trySetup(f.owner, f.broker, target); !strings.Contains(way, "owns objects") {
 					require.ErrorContains(f, err, "-v allow="+f.of(target), "it is not remembered")
 				} else {
@@ -141,7 +141,7 @@ func TestTargetThatBecameDangerousIsReported(t *testing.T) {
 			_, err = f.Sweep(f.Context())
 			require.NoError(f, err)
 		}
-		// One that is allowed by name is nobody's concern.
+		// A role that is allowed by name is not reported.
 		exec(f, f.root, "ALTER ROLE %s LOGIN", f.name("readonly"))
 		require.NoError(f, f.script(f.owner, postgreslambda.Setup, map[string]string{
 			"broker": f.broker, "roles": f.of("readonly"), "allow": f.of("readonly")}))

@@ -319,7 +319,7 @@ func (f *fixture) refusedBy(ledger *Ledger, code event.Code, request Request) {
 		string_agg(m::text, ' ' ORDER BY m::text), '') FROM pg_auth_members m`))
 }
 
-// expire lets a run's time be over.
+// expire makes a run's time be over.
 func (f *fixture) expire(run string) {
 	f.Helper()
 	exec(f, f.root, `UPDATE sym.grants SET expires_at = clock_timestamp() WHERE run = %s`,
@@ -554,7 +554,7 @@ func TestStandingMembershipsOfEveryGrantorStayAsTheyAre(t *testing.T) {
 func TestStandingMembershipThatCameMeanwhileStays(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		f.escalate("run", "alice", "readonly")
-		// Up to 15 a mere second GRANT leaves no trace; one with more rights does.
+		// Up to 15 a second GRANT leaves no trace unless it gives more rights.
 		exec(f, f.owner, "GRANT %s TO %s WITH ADMIN OPTION", f.name("readonly"), f.name("alice"))
 		ended := f.deescalate("run")
 		assert.Equal(f, []string{f.of("readonly")}, ended.StillMemberThrough)
@@ -577,7 +577,7 @@ func TestSessionsEndWithTheRole(t *testing.T) {
 		}
 		require.NoError(f, bob.Ping(f.Context()))
 
-		// A new session has nothing to do with the run, and its repetition leaves it.
+		// A new session is not part of the run, so a repeated end leaves it alone.
 		fresh := f.login("alice")
 		assert.Zero(f, f.deescalate("run").SessionsEnded)
 		require.NoError(f, fresh.Ping(f.Context()))
@@ -651,8 +651,7 @@ func TestAnotherBrokerEndsTheRunsOfTheFirst(t *testing.T) {
 		exec(f, f.owner, "ALTER ROLE %s PASSWORD %s", name(second), database.Literal(password))
 		other := f.ledgerOf(second)
 
-		// From 16 on only the grantor may, or who is a member of it; that is an error and
-		// no silence.
+		// From 16 on only the grantor or a member of it may; anyone else gets an error.
 		if f.server.Major >= 16 {
 			_, err := other.Deescalate(f.Context(), End{Run: "run_" + f.suffix})
 			require.IsType(f, database.DatabaseRefused{}, err)
@@ -889,7 +888,7 @@ func TestSetup(t *testing.T) {
 			_, err := broker.Exec(f.Context(), "SET ROLE "+f.name("readonly"))
 			require.ErrorContains(f, err, "permission denied")
 		}
-		// Whom the ledger governs cannot even look at it.
+		// The people whom the ledger governs cannot even read it.
 		_, err := f.login("alice").Exec(f.Context(), "SELECT * FROM sym.grants")
 		require.ErrorContains(f, err, "permission denied for schema sym")
 

@@ -11,7 +11,7 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 )
 
-// These are about what a search leaves alone, and about those that cannot search.
+// These are about what a search ignores, and about ends without a search.
 
 func TestOrdinaryWorkIsNotReported(t *testing.T) {
 	everywhere(t, func(f *fixture) {
@@ -93,7 +93,7 @@ func TestOtherDatabasesAreCounted(t *testing.T) {
 	})
 }
 
-// TestNamesAreNotStatements has names that would be, if they were not quoted.
+// TestNamesAreNotStatements uses names that would be statements if they were not quoted.
 func TestNamesAreNotStatements(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		exec(f, f.root, `GRANT CREATE ON DATABASE %s TO %s; INSERT INTO sym.allowed VALUES ('%s');
@@ -143,7 +143,7 @@ func TestNothingThatIsHeldIsTakenBack(t *testing.T) {
 	})
 }
 
-// TestLocksKeepNobodyWaiting has a lock on what is to be taken back.
+// TestLocksKeepNobodyWaiting locks the objects that are to be taken back.
 func TestLocksKeepNobodyWaiting(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		exec(f, f.owner, `CREATE TABLE written (x text); GRANT TRIGGER ON written TO %s;
@@ -171,7 +171,7 @@ func TestLocksKeepNobodyWaiting(t *testing.T) {
 	})
 }
 
-// TestEndsWithoutASearch has what keeps a search from being made, and never an end.
+// TestEndsWithoutASearch shows what can prevent a search, and that it never prevents an end.
 func TestEndsWithoutASearch(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		const older = "The database was set up by an older setup.sql. A database administrator " +

@@ -29,7 +29,7 @@ func (f *fixture) fill(text string) string {
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
-// here tells whether a server has a way.
+// here reports whether a way exists on a server's version.
 func (w way) here(f *fixture) bool {
 	return f.server.Major >= w.from && (w.to == 0 || f.server.Major <= w.to)
 }
@@ -121,8 +121,8 @@ func TestWhatHoldersLeaveBehindIsTakenBack(t *testing.T) {
 		}
 		before := query[string](f, objects)
 
-		// The owner may take back what others gave only with their rights. What it may not is
-		// not said to be taken back.
+		// The owner needs the rights of others to take back what they granted. Without them it is
+		// not reported as taken back.
 		superuser := query[bool](f, "SELECT rolsuper FROM pg_roles WHERE rolname = $1", f.ownerName)
 		var taken []string
 		if !superuser {
@@ -191,8 +191,8 @@ func (f *fixture) again(way way) error {
 	return f.tries(as, "BEGIN; "+way.again+"; ROLLBACK")
 }
 
-// isTaken checks that a way is closed if what it left is said to be taken back, and open if
-// not.
+// isTaken checks that a way is closed if its leftovers are reported as taken back, and open
+// otherwise.
 func (f *fixture) isTaken(way way, taken []string, must bool) {
 	f.Helper()
 	if way.again == "" {
@@ -228,7 +228,7 @@ func TestTransactionFromBeforeTheGrantIsLookedAt(t *testing.T) {
 		exec(f, open, `SET LOCAL ROLE %s; CREATE FUNCTION late() RETURNS SETOF orders LANGUAGE sql
 			SECURITY DEFINER AS 'SELECT * FROM public.orders'; COMMIT`, f.name("readonly"))
 		f.Ledger = f.ledgerWith(f.broker, Options{OnEnd: TakeBack})
-		// What came before the grant cannot be told from it, and is left alone.
+		// Its work from before the grant cannot be told apart, and is left alone.
 		require.Equal(f, []string{
 			f.fill(`owned: function public.late() runs with the rights of "readonly_{suffix}"`),
 			f.fill(`owned: table public.meanwhile belongs to "readonly_{suffix}"`)},
@@ -236,7 +236,8 @@ func TestTransactionFromBeforeTheGrantIsLookedAt(t *testing.T) {
 	})
 }
 
-// TestPreparedTransactionIsListed asks before the end is complete, which waits for them.
+// TestPreparedTransactionIsListed searches before the end is complete, since the end waits for
+// prepared transactions.
 func TestPreparedTransactionIsListed(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		exec(f, f.owner, "GRANT INSERT ON orders TO %s; CREATE ROLE %s; GRANT %[2]s TO %[1]s; "+

@@ -3,17 +3,17 @@ package ledger
 // way is one way to leave something behind while holding the role.
 type way struct {
 	name string
-	// before is what an administrator has made, in holds what the holder does; {alice},
-	// {role} and so on are names, quoted.
+	// before is what an administrator has made, holds what the holder does; {alice}, {role}
+	// and so on stand for quoted names.
 	before, holds string
 	// finds are the rows that it leaves, "kind: what"; what begins with a + is taken back.
 	finds []string
-	// again is what the holder, or somebody else, tries afterwards, and cannot when all was
+	// again is what the holder, or somebody else, tries afterwards. It fails if everything was
 	// taken back.
 	again, as string
-	// from is the first version that has it, to the last.
+	// from and to are the first and the last version that have it.
 	from, to int
-	// after is what has to go before the database can.
+	// after removes what would keep the database from being dropped.
 	after string
 }
 
@@ -70,7 +70,7 @@ var ways = []way{
 			GRANT SELECT ON beside TO {role} WITH GRANT OPTION; SET ROLE {role};
 			GRANT SELECT ON beside TO {bob}; RESET ROLE`,
 		holds: `GRANT SELECT ON beside TO alice`,
-		// Of one row it cannot be told what is new in it.
+		// Which part of a single row is new cannot be determined.
 		finds: []string{`privilege: SELECT on the table public.beside for "{alice}", by "{role}"`,
 			`privilege: SELECT on the table public.beside for "{bob}", by "{role}"`}},
 	{name: "a privilege on a column of what the role owns",
@@ -298,7 +298,7 @@ var ways = []way{
 			`+default_privilege: EXECUTE on all routines that "{role}" will make, for "{alice}"`}},
 }
 
-// fakeCron is what of pg_cron is looked at, without its library.
+// fakeCron is the part of pg_cron that the search reads, without its library.
 const fakeCron = `SET allow_system_table_mods = on;
 	INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
 		VALUES (99999, 'pg_cron', 10, 11, false, '1.6');

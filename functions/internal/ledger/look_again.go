@@ -40,7 +40,7 @@ func (s *sweep) lookAgain(ctx context.Context) {
 			f.User, f.Role, f.What)
 		if f.Kind == "in_use" {
 			message = fmt.Sprintf("%q has lost the role %q, and its rights may still be in use: %s. "+
-				"A database administrator has to look at that session, and to end it.",
+				"A database administrator has to check that session and end it.",
 				f.User, f.Role, f.What)
 		}
 		s.log.WarnContext(ctx, "left behind after the end", "run", f.Run, "user", f.User,

@@ -171,11 +171,11 @@ type modelRun struct {
 	generation            int
 }
 
-// model is what should be: simple enough to be seen to be right.
+// model is the expected state: simple enough to be obviously right.
 type model struct {
 	runs map[string]*modelRun
-	// ours and hands are the memberships that the broker and somebody's hand granted. Up
-	// to version 15 there is at most one of the two.
+	// ours and hands are the memberships granted by the broker and by hand. Up to version 15
+	// there is at most one of the two.
 	ours, hands map[pair]bool
 	oneRow      bool
 }

@@ -30,7 +30,7 @@ type replicated struct {
 	alice, reports   uint32
 }
 
-// TestReaders is what the readers promise, on a primary and a standby of each version.
+// TestReaders checks what [Readers] promise, on a primary and a standby of each version.
 func TestReaders(t *testing.T) {
 	for _, server := range servers {
 		t.Run(fmt.Sprint(server.Major), func(t *testing.T) {
@@ -256,7 +256,7 @@ func unlistedStandbyIsTold(r *replicated) {
 	r.unavailable(err, "name it in PG_READERS")
 	require.NoError(r, r.reads(alice), "the primary is not taken for its standby")
 
-	// Where the owner of the functions may not see who replicates, so much is told.
+	// If the owner of the functions may not see who replicates, the error says so.
 	for _, statement := range []string{
 		"CREATE ROLE owner", "GRANT CREATE ON SCHEMA sym TO owner",
 		"ALTER FUNCTION sym.readers() OWNER TO owner",
@@ -292,7 +292,7 @@ func standbyThatIsGoneIsTold(r *replicated) {
 	r.revoke()
 	gone := freeAddress(r.T)
 
-	// The one that can be reached is not left out for the other's sake.
+	// The one that can be reached is not skipped because of the other.
 	ended, err := r.end(r.readers(gone, r.standby.Address()), 3*time.Second)
 	r.unavailable(err, gone)
 	r.unavailable(err, "cannot be reached")

@@ -13,9 +13,9 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 )
 
-// These are about rights to the ledger that come by other ways than a GRANT of it.
+// These are about rights to the ledger that do not come from a GRANT on it.
 
-// exposures are what people find to do with rights that they have on everything.
+// exposures are what people with rights to everything might try.
 var exposures = []string{
 	"SELECT 1 FROM sym.grants", "SELECT 1 FROM sym.users", "SELECT 1 FROM sym.locks",
 	"UPDATE sym.grants SET expires_at = 'infinity'", "UPDATE sym.grants SET revoked_at = now()",
@@ -77,7 +77,7 @@ func TestOpenLedgerIsReportedByTheSweep(t *testing.T) {
 		for _, way := range []struct {
 			what string
 			by   *pgx.Conn
-			// undo puts it right; where it is empty, setup.sql does.
+			// undo puts it right; if it is empty, setup.sql does.
 			do, undo string
 		}{
 			{`"alice_` + f.suffix + `" has SELECT on sym.grants`, f.owner,
@@ -127,8 +127,8 @@ func TestOpenLedgerIsReportedByTheSweep(t *testing.T) {
 	})
 }
 
-// TestTamperedRowsAreNotBelieved has a superuser, whom nothing stops, change what the ledger
-// says. What the catalogue has is taken back all the same, by the end and by the sweep.
+// TestTamperedRowsAreNotBelieved has a superuser, whom nothing stops, change the ledger. The end and
+// the sweep still take back the memberships in the catalogue.
 func TestTamperedRowsAreNotBelieved(t *testing.T) {
 	tampering := []string{
 		"UPDATE sym.grants SET revoked_at = now()",
@@ -205,7 +205,7 @@ func TestShorterListTakesTheRightBack(t *testing.T) {
 		}
 		f.escalate("run", "alice", "readwrite")
 		assert.Contains(f, f.warned(map[string]string{"broker": f.broker, "roles": f.of("readonly")}),
-			fmt.Sprintf("\"%s\" is not in the list any more, but it is still handed out to %s",
+			fmt.Sprintf("\"%s\" is no longer in the list, but it is still handed out to %s",
 				f.of("readwrite"), f.of("alice")))
 		assert.True(f, mayGrant("readonly"))
 		assert.False(f, mayGrant("Read Only"))

@@ -15,7 +15,7 @@ import (
 	"sym-postgres-quickstart/test/sandbox/pgserver"
 )
 
-// These are about settings of the database, or of the broker, that somebody else makes.
+// These are about settings of the database or the broker that somebody else changes.
 
 func TestSettingsOfTheDatabaseChangeNothing(t *testing.T) {
 	settings := []string{
@@ -96,7 +96,7 @@ func TestLoginTriggerDoesNotChangeTheWork(t *testing.T) {
 	})
 }
 
-// TestLoginsThatFailAreTold has what no setting of ours can undo: the server lets nobody in.
+// TestLoginsThatFailAreTold has a server that refuses every login, which no setting of ours can undo.
 func TestLoginsThatFailAreTold(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		f.escalate("run", "alice", "readonly")
@@ -110,7 +110,7 @@ func TestLoginsThatFailAreTold(t *testing.T) {
 	})
 }
 
-// TestDatabasesOfOtherEncodings has reasons that the encoding lacks characters of.
+// TestDatabasesOfOtherEncodings uses reasons with characters that the encoding lacks.
 func TestDatabasesOfOtherEncodings(t *testing.T) {
 	reasons := []string{"Größe", "Größe – “quoted” …", "日本語で", "🙂", "plain", `C:\new – \u0041`, "é\x00"}
 	for _, server := range servers {

@@ -39,9 +39,9 @@ const privileges = `
 	UNION ALL SELECT 'login' FROM pg_roles WHERE oid = $1::regrole AND rolcanlogin
 	ORDER BY 1`
 
-// TestEveryPrivilegeIsThereForSomething takes each privilege that the catalogue says the
-// broker has away, alone, and shows what breaks: so there is none without a use, and this
-// is the list of them.
+// TestEveryPrivilegeIsThereForSomething revokes each of the broker's privileges in turn, as the
+// catalogue lists them, and shows what breaks. So every privilege has a use, and this list is
+// complete.
 func TestEveryPrivilegeIsThereForSomething(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		require.NoError(f, f.script(f.owner, postgreslambda.Setup, map[string]string{
@@ -150,7 +150,7 @@ func TestEveryPrivilegeIsThereForSomething(t *testing.T) {
 	})
 }
 
-// TestGovernedUsersCannotTouchTheLedger has a person with a granted role try.
+// TestGovernedUsersCannotTouchTheLedger has a person with a granted role try to change the ledger.
 func TestGovernedUsersCannotTouchTheLedger(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		f.escalate("run", "alice", "readwrite")
@@ -321,7 +321,7 @@ func TestAdministratorsAreNotGivenRoles(t *testing.T) {
 	})
 }
 
-// TestScriptsAsAnAdministratorRunsThem goes through psql itself.
+// TestScriptsAsAnAdministratorRunsThem runs the scripts with psql itself.
 func TestScriptsAsAnAdministratorRunsThem(t *testing.T) {
 	psql, err := osexec.LookPath("psql")
 	if err != nil {
@@ -355,14 +355,14 @@ func TestScriptsAsAnAdministratorRunsThem(t *testing.T) {
 	})
 }
 
-// execute runs a program and answers all that it says.
+// execute runs a program and returns its output.
 func execute(ctx context.Context, program string, arguments ...string) (string, error) {
 	out, err := osexec.CommandContext(ctx, program, arguments...).CombinedOutput()
 	return string(out), err
 }
 
-// TestScriptsAreASCII keeps them from meaning something else to a client, or in a database, of
-// another encoding.
+// TestScriptsAreASCII makes sure that the scripts mean the same to clients and databases of every
+// encoding.
 func TestScriptsAreASCII(t *testing.T) {
 	for _, text := range []string{postgreslambda.Setup, postgreslambda.Uninstall} {
 		for i, line := range strings.Split(text, "\n") {
@@ -373,7 +373,7 @@ func TestScriptsAreASCII(t *testing.T) {
 	}
 }
 
-// TestBrokerIsNoOtherLogin has the name of the broker misspelt, or somebody else's.
+// TestBrokerIsNoOtherLogin uses a misspelt name of the broker, and somebody else's login.
 func TestBrokerIsNoOtherLogin(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		f.escalate("run", "alice", "readonly")
@@ -390,7 +390,7 @@ func TestBrokerIsNoOtherLogin(t *testing.T) {
 			"Choose another name for the broker")
 		require.ErrorContains(f, f.script(f.owner, postgreslambda.Setup, map[string]string{
 			"broker": f.broker, "roles": f.of("readonly"), "allow": "readonyl"}),
-			`"readonyl" is allowed by name, and is not in the list`)
+			`"readonyl" is in allow, but not in the list`)
 		assert.False(f, f.escalate("run", "alice", "readonly").Changed, "nothing has changed")
 
 		require.NoError(f, f.script(f.owner, postgreslambda.Uninstall,

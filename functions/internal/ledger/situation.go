@@ -105,7 +105,7 @@ func (s *situation) refuse(request Request) error {
 	switch {
 	case s.Known && s.Ended:
 		return event.Refuse(event.RunEnded,
-			"This request has ended, and its access is not given again. Make a new one.")
+			"This request has ended and its access cannot be granted again. Make a new request.")
 	case s.Known && (s.User != request.User || s.Role != request.Role):
 		return event.Refuse(event.RunMismatch,
 			"This request gave the role %q to %q and cannot give %q to %q as well.",

@@ -10,7 +10,7 @@ import (
 	postgreslambda "sym-postgres-quickstart/modules/postgres-lambda"
 )
 
-// makingUsers sets the database up for making users, and answers a ledger that does.
+// makingUsers sets the database up for making users, and returns a ledger that makes them.
 func (f *fixture) makingUsers() *Ledger {
 	f.Helper()
 	require.NoError(f, f.script(f.owner, postgreslambda.Setup, map[string]string{
@@ -115,7 +115,7 @@ func TestUsersAreMadeOnlyWhereBothSidesSaySo(t *testing.T) {
 			request.User = user
 			f.refusedBy(making, event.UserRefused, request)
 		}
-		// A refusal for another reason makes nobody.
+		// A refusal for another reason makes no user.
 		f.refusedBy(making, event.UnknownRole, f.request("run", "zoe", "nothing"))
 		require.False(f, query[bool](f,
 			"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", f.of("zoe")))

@@ -14,16 +14,16 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 )
 
-// These are about somebody who makes the revokers wait.
+// These are about people who try to make the function wait.
 
-// person makes a login that nobody has anything to do with yet.
+// person makes a new login.
 func (f *fixture) person(user string) *pgx.Conn {
 	f.Helper()
 	exec(f, f.owner, "CREATE ROLE %s LOGIN PASSWORD %s", f.name(user), database.Literal(password))
 	return f.login(user)
 }
 
-// within is a call that has so long and no longer.
+// within makes a call with a deadline.
 func (f *fixture) within(limit time.Duration, do func(context.Context)) {
 	f.Helper()
 	ctx, cancel := context.WithTimeout(f.Context(), limit)
@@ -57,7 +57,7 @@ func TestAnybodysAdvisoryLockHindersNobody(t *testing.T) {
 	})
 }
 
-// writer makes somebody who may read and write all data, as many teams make such roles.
+// writer makes a user who may read and write all data; many teams have such roles.
 func (f *fixture) writer(user string) *pgx.Conn {
 	f.Helper()
 	conn := f.person(user)
@@ -181,7 +181,7 @@ func TestRowLocksOfTheLedgerAreTheBrokersAlone(t *testing.T) {
 	})
 }
 
-// powers are ways to hinder the function, to undo its ledger, or to take everything.
+// powers are rights that could block the function, undo its ledger, or take over everything.
 func powers(major int) map[string]string {
 	ways := map[string]string{
 		"ends sessions":         "GRANT pg_signal_backend TO %[1]s",

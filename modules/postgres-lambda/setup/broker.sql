@@ -51,10 +51,10 @@ BEGIN
         WHERE b.rolname = broker AND m.admin_option AND r.rolname <> ALL (targets)
     LOOP
         IF holders IS NOT NULL THEN
-            RAISE WARNING 'The role "%" is not in the list any more, but it is still handed out '
-                'to %. The broker keeps its right, which it needs to take it back. Take the role '
-                'out of the function''s roles in Terraform, or the function goes on handing it '
-                'out; and run this once more when it has ended.', target, holders;
+            RAISE WARNING 'The role "%" is no longer in the list, but it is still handed out to %. '
+                'The broker keeps its right to the role, to take it back. Remove the role from '
+                'the function''s roles in Terraform, or the function keeps handing it out, and '
+                'run this again when nobody holds it.', target, holders;
             CONTINUE;
         END IF;
         BEGIN
@@ -65,9 +65,9 @@ BEGIN
         IF EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid
                    JOIN pg_roles b ON b.oid = m.member
                    WHERE r.rolname = target AND b.rolname = broker AND m.admin_option) THEN
-            RAISE WARNING 'The role "%" is not in the list any more, and the broker "%" can '
-                'still hand it out: somebody else than "%" granted it that. Whoever did has '
-                'to revoke it.', target, broker, current_user;
+            RAISE WARNING 'The role "%" is no longer in the list, but the broker "%" can still '
+                'hand it out: a user other than "%" granted it that right, and has to revoke it.',
+                target, broker, current_user;
         END IF;
     END LOOP;
 END

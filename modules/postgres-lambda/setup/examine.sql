@@ -121,8 +121,8 @@ BEGIN
     -- A SCRAM verifier is useless without the password; an MD5 hash is as good as the password.
     SELECT CASE WHEN current_setting('password_encryption') = 'md5' THEN 'lasting'
         ELSE 'could_leave' END, r.rolname,
-        'can read the password hashes of all users (pg_authid): with MD5 ones, whoever has read '
-        'them can log in as anybody'
+        'can read the password hashes of all users (pg_authid): an MD5 hash is enough to log in '
+        'as that user'
     FROM pg_roles r WHERE r.oid = ANY (led) AND r.rolname = 'pg_read_all_data';
 
     RETURN QUERY

@@ -107,8 +107,8 @@ BEGIN
         EXIT WHEN NOT EXISTS (
             SELECT FROM pg_stat_activity a WHERE a.pid = ANY (pids) AND a.usesysid = ANY (users));
         IF clock_timestamp() > deadline THEN
-            RAISE EXCEPTION 'a session of "%" does not end (process %): if it does not react to '
-                'pg_terminate_backend, the server has to be restarted', coalesce(
+            RAISE EXCEPTION 'a session of "%" does not end (process %): if it ignores '
+                'pg_terminate_backend, restart the server', coalesce(
                 (SELECT rolname FROM pg_roles r WHERE r.oid = holder), holder::text),
                 (SELECT min(a.pid) FROM pg_stat_activity a WHERE a.pid = ANY (pids))
                 USING ERRCODE = 'object_in_use';

@@ -43,7 +43,8 @@ BEGIN
     FROM unnest(string_to_array(current_setting('sym.allow'), ',')) t
     WHERE btrim(t) <> '' AND btrim(t) <> ALL (targets);
     IF another IS NOT NULL THEN
-        RAISE EXCEPTION '"%" is allowed by name, and is not in the list of roles.', btrim(another);
+        RAISE EXCEPTION '"%" is in allow, but not in the list of roles. Correct its name.',
+            btrim(another);
     END IF;
     IF broker = current_user THEN
         RAISE EXCEPTION 'The broker cannot be "%", who runs this: it has to be a user with '
@@ -58,7 +59,7 @@ BEGIN
     WHERE p.polname = 'broker' AND p.polrelid = to_regclass('sym.grants') AND r.rolname <> broker;
     IF another IS NOT NULL AND current_setting('sym.replace') <> 'on' THEN
         RAISE EXCEPTION 'The broker of this ledger is "%", not "%", and would lose its rights to '
-            'it. Run this with -v broker=%, or with -v replace=on if "%" shall take its place.',
+            'it. Run this with -v broker=%, or with -v replace=on to replace it by "%".',
             another, broker, another, broker;
     END IF;
     -- Refuse somebody's own login as the broker: it would gain the right to hand out roles.
@@ -69,8 +70,8 @@ BEGIN
             OR EXISTS (SELECT FROM pg_auth_members a JOIN pg_roles r ON r.oid = a.roleid
                 WHERE a.member = b.oid AND NOT a.admin_option
                   AND r.rolname NOT IN ('rds_iam', 'pg_use_reserved_connections')))) THEN
-        RAISE EXCEPTION 'The user "%" is there already, owns objects or is a member of roles, and '
-            'so is somebody''s or something''s login. Choose another name for the broker.', broker;
+        RAISE EXCEPTION 'The user "%" already exists and owns objects or is a member of roles: it '
+            'seems to be the login of a person or an application. Choose another name for the broker.', broker;
     END IF;
     -- Memberships belong to the whole server and a ledger to one database: two ledgers of
     -- one broker would take back what the other has handed out. Only a right to a database
@@ -104,7 +105,7 @@ BEGIN
     -- A publication FOR ALL TABLES includes new tables.
     IF EXISTS (SELECT FROM pg_publication WHERE puballtables)
        AND to_regclass('sym.grants') IS NULL AND current_setting('sym.publish') <> 'on' THEN
-        RAISE EXCEPTION 'The publication "%" is FOR ALL TABLES, and would take in the ledger: '
+        RAISE EXCEPTION 'The publication "%" is FOR ALL TABLES and would include the ledger: '
             'its subscribers stop at the first grant, for every table, unless they have the '
             'tables of the schema sym too. Name its tables, or make the schema in the '
             'subscribers (pg_dump --schema-only --schema=sym) and run this with -v publish=on.',
@@ -112,9 +113,9 @@ BEGIN
     END IF;
     IF EXISTS (SELECT FROM pg_publication WHERE puballtables)
        AND current_setting('sym.publish') <> 'on' THEN
-        RAISE WARNING 'The publication "%" is FOR ALL TABLES and takes in the ledger: its '
+        RAISE WARNING 'The publication "%" is FOR ALL TABLES and includes the ledger: its '
             'subscribers stop at the next grant, for every table, unless they have the tables of '
-            'the schema sym. With -v publish=on this is not said again.',
+            'the schema sym. Pass -v publish=on to silence this warning.',
             (SELECT min(pubname) FROM pg_publication WHERE puballtables);
     END IF;
     -- Which roles the broker has before this run: targets.sql uses it.
@@ -127,8 +128,8 @@ BEGIN
     END IF;
     IF current_setting('sym.create_users') = 'on' AND NOT
        (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user) THEN
-        RAISE EXCEPTION 'You are "%", who may not make users, so that the function cannot '
-            'do it with your rights. Run this as a user with CREATEROLE.', current_user;
+        RAISE EXCEPTION 'You are "%", who may not make users, as the function would with your '
+            'rights. Run this as a user with CREATEROLE.', current_user;
     END IF;
     IF NOT has_database_privilege(current_database(), 'CREATE') THEN
         RAISE EXCEPTION 'You are "%", who may not create a schema in the database "%". Run this '
@@ -142,8 +143,8 @@ BEGIN
     END IF;
     -- rds_superuser is a member of this role; a plain owner may not be.
     IF NOT pg_has_role(current_user, 'pg_signal_backend', 'USAGE') THEN
-        RAISE EXCEPTION 'You are "%", who may not end the sessions of others, which has to '
-            'follow when a role is taken back. Have a superuser run: GRANT '
+        RAISE EXCEPTION 'You are "%", who may not end the sessions of others, as the function '
+            'must after it takes a role back. Have a superuser run: GRANT '
             'pg_signal_backend TO "%";', current_user, current_user;
     END IF;
 END

@@ -27,8 +27,8 @@ BEGIN
                 '"%", which %. Make a role without that, or allow it by name: -v allow=%',
                 found.target, found.through, found.what, found.target;
         ELSE
-            RAISE WARNING 'What comes of holding "%" can outlast the grant: it is, or is a member of, '
-                '"%", which %.',
+            RAISE WARNING 'Holding "%" can have effects that outlast the grant: it is, or is a '
+                'member of, "%", which %.',
                 found.target, found.through, found.what;
         END IF;
     END LOOP;
