@@ -7,9 +7,9 @@
 // error is either an [*event.Refusal], after which nothing has changed and no repetition
 // helps, or one of the types of package database, after which the call is to be repeated.
 //
-// The ledger lives among the people whom it governs. What it says is not believed where the
-// catalogue says otherwise, and where it cannot be read or written a role is taken back all
-// the same.
+// The people whom the ledger governs can log in to its database. If the ledger and the catalogue
+// disagree, the catalogue counts. If the ledger cannot be read or written, a role is taken back
+// all the same.
 package ledger
 
 import (
@@ -129,7 +129,7 @@ func micros(column string) string {
 		"THEN (extract(epoch FROM " + column + ") * 1000000)::bigint END"
 }
 
-// at is the time that [micros] stands for; the zero time for NULL.
+// at converts a result of [micros] to a time; NULL is the zero time.
 func at(micros *int64) time.Time {
 	if micros == nil {
 		return time.Time{}

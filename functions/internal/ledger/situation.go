@@ -43,8 +43,8 @@ type situation struct {
 	Findings []finding `json:"findings"`
 	Allowed  bool      `json:"allowed"`
 
-	// Memberships of the user in the role: from us, from a run that has not ended, and
-	// from anybody else; and whether the user has the role's rights without SET ROLE.
+	// Memberships of the user in the role: granted by us, by a run that has not ended, and
+	// by anybody else; and whether the user has the role's rights without SET ROLE.
 	Ours     bool `json:"ours"`
 	FromRuns bool `json:"from_runs"`
 	Foreign  bool `json:"foreign"`

@@ -73,8 +73,8 @@ func rollback(ctx context.Context, conn *pgx.Conn, reason error) error {
 	return reason
 }
 
-// lockUser locks the row of a user. The lock covers all roles of the user, and whom the user
-// belongs to. A run needs no lock of its own: its row is unique.
+// lockUser locks the row of a user. The lock covers all roles of the user, and the user's
+// assignment to a person. A run needs no lock of its own: its row is unique.
 const lockUser = `INSERT INTO sym.locks (user_oid) SELECT oid FROM pg_roles WHERE rolname = $1::name
 	ON CONFLICT (user_oid) DO UPDATE SET user_oid = excluded.user_oid`
 
