@@ -83,6 +83,8 @@ func TestTransactionsOfFriendsAreLookedAt(t *testing.T) {
 		} {
 			run := "run " + way.commits + way.schema + way.mark
 			bob := f.login("bob")
+			idle := f.login("bob")
+			exec(f, idle, "BEGIN; SELECT 1")
 			exec(f, bob, "BEGIN; SELECT %s", way.mark)
 			f.escalate(run, "alice", "readwrite")
 			f.helper(f.name("readwrite"), leak(way.schema, "leak"))
@@ -102,6 +104,8 @@ func TestTransactionsOfFriendsAreLookedAt(t *testing.T) {
 			answer := f.deescalate(run)
 			said := whats(answer.LeftBehind)
 			if way.commits != "before" {
+				// Another transaction that stays open hides nothing.
+				defer idle.Close(f.Context())
 				require.NotContains(f, said, "leak()", way.name)
 				_, err := f.Sweep(f.Context())
 				require.NoError(f, err, way.name)
@@ -151,6 +155,8 @@ func TestSessionInsideOfTheRoleIsTold(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		bob := f.colluders()
 		exec(f, f.root, "CREATE TABLE al.beat (n int); GRANT ALL ON al.beat TO PUBLIC")
+		// A view that its owner cannot read explains nothing.
+		exec(f, bob, "CREATE VIEW al.nothing AS SELECT * FROM public.orders")
 		f.escalate("run", "alice", "readwrite")
 		f.helper(f.name("readwrite"), `LOOP PERFORM item FROM public.orders; PERFORM pg_sleep(0.01);
 			EXIT WHEN (SELECT count(*) FROM al.beat) > 0; END LOOP`)
@@ -220,6 +226,11 @@ func TestOrdinaryWorkIsNotInUse(t *testing.T) {
 		f.escalate("run", "alice", "readwrite")
 		bob := f.login("bob")
 		exec(f, bob, "BEGIN; SELECT FROM shown; SELECT FROM split; INSERT INTO kept VALUES (1)")
+		// Who does not inherit a role can set it.
+		exec(f, f.owner, "CREATE ROLE %[1]s; GRANT ALL ON orders TO %[1]s", f.name("app"))
+		exec(f, f.root, "ALTER ROLE %s NOINHERIT", f.name("bob"))
+		exec(f, f.owner, "GRANT %s TO %s", f.name("app"), f.name("bob"))
+		exec(f, f.login("bob"), "BEGIN; SET ROLE %s; SELECT FROM orders", f.name("app"))
 		assert.NotContains(f, whats(f.deescalate("run").LeftBehind), "in_use")
 		_, err := f.Sweep(f.Context())
 		require.NoError(f, err)

@@ -48,7 +48,7 @@ func TestEveryPrivilegeIsThereForSomething(t *testing.T) {
 			"broker": f.broker, "roles": f.of("readonly"), "create_users": "on"}))
 		// Everybody may connect to a new database, which would hide the broker's own right.
 		exec(f, f.root, "REVOKE CONNECT ON DATABASE %s FROM PUBLIC", name("db_"+f.suffix))
-		exec(f, f.root, "GRANT CONNECT ON DATABASE %s TO %s", name("db_"+f.suffix), f.name("bob"))
+		exec(f, f.root, "GRANT CONNECT ON DATABASE %s TO %s", name("db_"+f.suffix), f.name("alice"))
 		exec(f, f.owner, "REVOKE %s, %s FROM %s",
 			f.name("readwrite"), f.name("Read Only"), name(f.broker))
 
@@ -67,10 +67,10 @@ func TestEveryPrivilegeIsThereForSomething(t *testing.T) {
 		makeUser := func(l *Ledger) error { return escalate(l, fmt.Sprint("zoe", number)) }
 		// A transaction that is open at an end, and over when a sweep looks again.
 		look := func(l *Ledger) error {
-			bob := f.login("bob")
-			exec(f, bob, "BEGIN; SELECT 1")
-			err := errors.Join(begin(l), end(l))
-			exec(f, bob, "COMMIT")
+			alice := f.login("alice")
+			exec(f, alice, "BEGIN; SELECT 1")
+			err := errors.Join(escalate(l, "bob"), end(l))
+			exec(f, alice, "COMMIT")
 			_, swept := l.Sweep(f.Context())
 			return errors.Join(err, swept)
 		}

@@ -157,8 +157,10 @@ BEGIN
             UNION
             SELECT m.roleid FROM pg_auth_members m JOIN led l ON m.member = l.oid
         )
-        SELECT format('as a superuser, or as a member of "%s" with SET ROLE %I, in the database '
-            '"%s": ROLLBACK PREPARED %L', p.owner, p.owner, p.database, p.gid)
+        -- The owner may have been dropped since.
+        SELECT format('as a superuser%s, in the database "%s": ROLLBACK PREPARED %L',
+            ', or as a member of "' || p.owner || '" with SET ROLE ' || quote_ident(p.owner),
+            p.database, p.gid)
         FROM pg_prepared_xact() x JOIN pg_prepared_xacts p ON p.transaction = x.transaction
         WHERE x.ownerid IN (SELECT oid FROM led) AND p.prepared >= since ORDER BY p.prepared);
 END

@@ -44,8 +44,10 @@ BEGIN
     FROM busy b JOIN pg_roles u ON u.oid = b.whose JOIN pg_class c ON c.oid = b.relation
     WHERE NOT u.rolsuper AND u.oid <> ALL (trusted) AND c.relkind IN ('r', 'p', 'm', 'f')
       AND NOT c.relispartition AND c.relpersistence <> 't'
-      AND NOT has_table_privilege(u.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
-      AND NOT has_any_column_privilege(u.oid, c.oid, 'SELECT, INSERT, UPDATE, REFERENCES')
+      -- By any role that the user can set, inherited or not.
+      AND NOT EXISTS (SELECT FROM pg_roles x WHERE pg_has_role(u.oid, x.oid, 'MEMBER') AND (
+        has_table_privilege(x.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
+        OR has_any_column_privilege(x.oid, c.oid, 'SELECT, INSERT, UPDATE, REFERENCES')))
       AND EXISTS (SELECT FROM unnest(led) r
         WHERE has_any_column_privilege(r, c.oid, 'SELECT, INSERT, UPDATE')
            OR has_table_privilege(r, c.oid, 'DELETE, TRUNCATE'))
@@ -55,7 +57,10 @@ BEGIN
       AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid
         JOIN pg_class v ON v.oid = w.ev_class
         WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
-          AND d.refobjid = c.oid AND v.oid <> c.oid AND v.relowner <> ALL (led))
+          AND d.refobjid = c.oid AND v.oid <> c.oid AND v.relowner <> ALL (led)
+          -- A view leads nowhere if its owner has no right to the table.
+          AND (has_any_column_privilege(v.relowner, c.oid, 'SELECT, INSERT, UPDATE')
+            OR has_table_privilege(v.relowner, c.oid, 'DELETE, TRUNCATE')))
       AND NOT EXISTS (SELECT FROM pg_proc p WHERE p.prosecdef AND p.proowner <> ALL (led)
         AND p.pronamespace <> 'sym'::regnamespace
         AND (has_any_column_privilege(p.proowner, c.oid, 'SELECT, INSERT, UPDATE')
@@ -90,25 +95,30 @@ END
 $$;
 
 -- Looks again at runs that ended while other people's transactions were open: at the tables that
--- these transactions use, and, once they are over, at what they left behind. It returns only
+-- these transactions use, and, whenever one is over, at what was left behind. It returns only
 -- findings that nobody has been told about yet.
 CREATE OR REPLACE FUNCTION sym.look_again(most integer)
 RETURNS TABLE (run text, username text, rolename text, kind text, what text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    g     record;
-    found record;
-    still text[] := coalesce(sym.open_now(), '{}');
+    g         record;
+    found     record;
+    still     text[] := coalesce(sym.open_now(), '{}');
+    remaining text[];
 BEGIN
     FOR g IN SELECT * FROM sym.grants WHERE open_then IS NOT NULL AND origin = sym.origin()
-             ORDER BY open_then && still, revoked_at DESC LIMIT most LOOP
+               -- Who holds the role still, by other means, may go on with it.
+               AND sym.still_through(user_oid, role_oid) = '{}'
+             ORDER BY open_then <@ still, revoked_at DESC LIMIT most LOOP
+        remaining := ARRAY(SELECT unnest(g.open_then) INTERSECT SELECT unnest(still));
         FOR found IN
             SELECT 'in_use' AS kind, u.what FROM sym.in_use(g.role_oid) u
             WHERE u.transaction = ANY (g.open_then)
             UNION ALL
             SELECT l.kind, l.what FROM sym.left_behind(g.user_oid, g.role_oid, g.open_from) l
-            WHERE NOT g.open_then && still AND l.kind NOT IN ('in_use', 'prepared_transaction')
+            WHERE cardinality(remaining) < cardinality(g.open_then)
+              AND l.kind NOT IN ('in_use', 'prepared_transaction')
         LOOP
             what := left(found.what, 300);
             CONTINUE WHEN sym.mark(found.kind, what) = ANY (g.told)
@@ -124,9 +134,9 @@ BEGIN
             kind := found.kind;
             RETURN NEXT;
         END LOOP;
-        UPDATE sym.grants t SET told = g.told,
-            open_then = CASE WHEN g.open_then && still THEN g.open_then END
-        WHERE t.run = g.run AND (NOT g.open_then && still OR t.told IS DISTINCT FROM g.told);
+        UPDATE sym.grants t SET told = g.told, open_then = nullif(remaining, '{}')
+        WHERE t.run = g.run AND (cardinality(remaining) < cardinality(g.open_then)
+            OR t.told IS DISTINCT FROM g.told);
     END LOOP;
 END
 $$;
