@@ -83,6 +83,8 @@ SELECT set_config('sym.broker', :'broker', true) AS broker,
 \ir setup/left_privileges.sql
 \ir setup/left_behind.sql
 \ir setup/take_back.sql
+\ir setup/search.sql
+\ir setup/look_again.sql
 \ir setup/rights.sql
 \ir setup/targets.sql
 COMMIT;

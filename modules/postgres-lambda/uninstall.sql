@@ -76,6 +76,7 @@ $$;
 
 -- Each by its name and never with CASCADE: objects that somebody added stop this script.
 DROP FUNCTION IF EXISTS sym.age_since(xid8);
+DROP FUNCTION IF EXISTS sym.appeared(sym.grants, integer);
 DROP FUNCTION IF EXISTS sym.assign_user(name, text);
 DROP FUNCTION IF EXISTS sym.changed_privileges(integer, oid[], oid[], boolean);
 DROP FUNCTION IF EXISTS sym.clear_way();
@@ -108,27 +109,36 @@ DROP FUNCTION IF EXISTS sym.left_privileges(oid, oid[], oid[], integer, integer,
 DROP FUNCTION IF EXISTS sym.left_rules(oid, oid[], integer, integer);
 DROP FUNCTION IF EXISTS sym.left_settings(oid[], integer);
 DROP FUNCTION IF EXISTS sym.left_triggers(oid, oid[], oid[], oid[], integer, integer);
-DROP FUNCTION IF EXISTS sym.look_again(integer);
-DROP FUNCTION IF EXISTS sym.mark(text, text);
+DROP FUNCTION IF EXISTS sym.listed_later(sym.grants);
+DROP FUNCTION IF EXISTS sym.look_again(text, integer);
+DROP FUNCTION IF EXISTS sym.looked(text, json);
+DROP FUNCTION IF EXISTS sym.mark(text, text, xid);
 DROP FUNCTION IF EXISTS sym.micros(timestamptz);
+DROP FUNCTION IF EXISTS sym.note_complete(text);
 DROP FUNCTION IF EXISTS sym.note_granted(text, text, text, text, text, bigint, bigint, boolean,
     boolean);
+DROP FUNCTION IF EXISTS sym.note_open(text);
 DROP FUNCTION IF EXISTS sym.note_revoked(text, bigint, bigint, text[]);
 DROP FUNCTION IF EXISTS sym.oldest_open(oid);
 DROP FUNCTION IF EXISTS sym.open_now();
 DROP FUNCTION IF EXISTS sym.owned_by(oid[]);
 DROP FUNCTION IF EXISTS sym.prepared(oid, oid, timestamptz);
 DROP FUNCTION IF EXISTS sym.privileges_changed(integer);
+DROP FUNCTION IF EXISTS sym.readable(text);
 DROP FUNCTION IF EXISTS sym.readers();
 DROP FUNCTION IF EXISTS sym.resolve(name, oid);
 DROP FUNCTION IF EXISTS sym.resolve(name, oid, text);
+DROP FUNCTION IF EXISTS sym.search(text, boolean, boolean, integer);
 DROP FUNCTION IF EXISTS sym.situation(text, text, text, boolean);
 DROP FUNCTION IF EXISTS sym.starting();
 DROP FUNCTION IF EXISTS sym.still_through(oid, oid);
 DROP FUNCTION IF EXISTS sym.take_back(oid, oid, xid8, xid8);
+DROP FUNCTION IF EXISTS sym.to_look_at(integer);
+DROP FUNCTION IF EXISTS sym.whole(xid);
 DROP FUNCTION IF EXISTS sym.whose(oid, oid);
 DROP FUNCTION IF EXISTS sym.worth_a_look(oid[], oid[], oid[], integer);
 DROP FUNCTION IF EXISTS sym.young(xid, integer);
+DROP FUNCTION IF EXISTS sym.youngest(xid[]);
 DROP TABLE IF EXISTS sym.grants;
 DROP TABLE IF EXISTS sym.users;
 DROP TABLE IF EXISTS sym.locks;

@@ -170,7 +170,7 @@ func TestSessionInsideOfTheRoleIsTold(t *testing.T) {
 		exec(f, f.root, "DROP FUNCTION al.helper()")
 		found := whats(f.deescalate("run").LeftBehind)
 		assert.Contains(f, found, fmt.Sprintf(
-			`the session %d of "%s" is at work on public.orders`, bob.PgConn().PID(), f.of("bob")))
+			`the session %d of "%s" has a lock on public.orders`, bob.PgConn().PID(), f.of("bob")))
 		_, err := f.Sweep(f.Context())
 		require.NoError(f, err, "it was told")
 		exec(f, f.root, "INSERT INTO al.beat VALUES (1)")
@@ -201,7 +201,7 @@ func TestSessionThatBeginsLaterToUseTheRoleIsTold(t *testing.T) {
 		f.await(`SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'orders'::regclass AND pid = $1)`,
 			bob.PgConn().PID())
 		_, err := f.Sweep(f.Context())
-		require.ErrorContains(f, err, fmt.Sprintf("the session %d of %q is at work on public.orders",
+		require.ErrorContains(f, err, fmt.Sprintf("the session %d of %q has a lock on public.orders",
 			bob.PgConn().PID(), f.of("bob")))
 		_, err = f.Sweep(f.Context())
 		require.NoError(f, err, "it is told once")

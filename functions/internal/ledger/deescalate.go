@@ -163,10 +163,10 @@ func (l *Ledger) deescalate(
 		}
 	}
 	if len(finished.Prepared) > 0 {
-		return answer, database.DatabaseBusy{Message: fmt.Sprintf("%q, or somebody "+
-			"who acted as %q, has prepared transactions since the role was granted, which can be "+
+		return answer, database.DatabaseBusy{Message: fmt.Sprintf("since the role %q was granted to "+
+			"%q, transactions have been prepared that may contain work with it, and can be "+
 			"committed without it. A person has to end them: %s",
-			now.UserNow, now.RoleNow, strings.Join(finished.Prepared, "; "))}
+			now.RoleNow, now.UserNow, strings.Join(finished.Prepared, "; "))}
 	}
 	return answer, nil
 }
@@ -200,8 +200,7 @@ func (l *Ledger) endOnReaders(
 	}
 	batch := &pgx.Batch{}
 	beginSessions(ctx, batch, wait.locks)
-	batch.Queue(`UPDATE sym.grants SET sessions_ended_at = clock_timestamp()
-		WHERE run = $1 AND revoked_at IS NOT NULL AND sessions_ended_at IS NULL`, answer.Run)
+	batch.Queue("SELECT sym.note_complete($1)", answer.Run)
 	batch.Queue("COMMIT")
 	return run(ctx, conn, batch)
 }

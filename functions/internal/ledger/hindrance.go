@@ -20,8 +20,8 @@ import (
 // It reads the catalogue only for names, since its tables may be what is locked.
 const hindrances = `
 	SELECT DISTINCT CASE WHEN l.pid IS NULL
-		THEN format('the prepared transaction %L of "%s" (in the database "%s": ROLLBACK PREPARED %L)',
-			p.gid, p.owner, p.database, p.gid)
+		THEN sym.readable(format('the prepared transaction %L of "%s" (in the database "%s": ROLLBACK PREPARED %L)',
+			p.gid, p.owner, p.database, p.gid))
 		ELSE format('the session %s of "%s" (SELECT pg_terminate_backend(%s))',
 			l.pid, pg_get_userbyid(a.usesysid), l.pid) END
 	FROM pg_locks l

@@ -11,8 +11,8 @@ import (
 	"sym-postgres-quickstart/functions/internal/event"
 )
 
-// tidy runs after a sweep has taken back what it could. It takes back memberships that no run
-// accounts for, and reports what only a person can put right.
+// tidy runs after a sweep has taken back what it could: it looks for what was left behind, and
+// compares the ledger with the catalogue.
 func (s *sweep) tidy(ctx context.Context) {
 	for i := range s.ends {
 		if ctx.Err() == nil {
@@ -20,7 +20,14 @@ func (s *sweep) tidy(ctx context.Context) {
 			s.reportLeft(s.ends[i])
 		}
 	}
-	s.lookAgain(ctx)
+	s.compare(ctx)
+	looked := s.lookAgain(ctx)
+	s.looked(ctx, looked)
+}
+
+// compare takes back memberships that no run accounts for, and reports all other differences
+// between the ledger and the catalogue.
+func (s *sweep) compare(ctx context.Context) {
 	drift, err := s.drift(ctx)
 	if err != nil {
 		s.told = append(s.told, fmt.Sprintf(
@@ -81,7 +88,8 @@ const isLeftover = `
 		(SELECT min(d.datname)::text FROM pg_database d, aclexplode(d.datacl) a
 			JOIN pg_roles us ON us.oid = a.grantee AND us.rolname = current_user
 			WHERE d.datname <> current_database() AND EXISTS (SELECT FROM pg_roles w
-				WHERE w.oid = d.datdba AND (w.rolcreaterole OR w.rolsuper
+				WHERE w.oid = d.datdba AND (w.rolsuper OR w.rolcreaterole
+						AND current_setting('server_version_num')::integer < 160000
 					OR pg_has_role(w.oid, us.oid, 'MEMBER WITH ADMIN OPTION')))),
 		current_setting('server_version_num')::integer / 10000`
 

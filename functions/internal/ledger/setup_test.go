@@ -92,7 +92,7 @@ func TestEveryPrivilegeIsThereForSomething(t *testing.T) {
 			{"update (revoked_at) on grants", "", "", end, false},
 			{"update (sessions_ended_at) on grants", "", "", end, true},
 			{"update (open_then) on grants", "", "", end, true},
-			{"update (open_from) on grants", "", "", end, true},
+			{"update (open_from) on grants", "", "", look, false},
 			{"update (told) on grants", "", "", look, false},
 			{"select on users", "", "", begin, false},
 			{"insert (username) on users", "", "", begin, false},

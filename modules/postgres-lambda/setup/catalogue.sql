@@ -1,3 +1,16 @@
+-- Functions whose arguments or results have changed since an earlier version.
+DO $$
+DECLARE
+    outdated regprocedure;
+BEGIN
+    FOR outdated IN SELECT oid FROM pg_proc WHERE pronamespace = 'sym'::regnamespace
+            AND (proname LIKE 'left\_%' OR proname IN ('changed_privileges', 'in_use',
+                'look_again', 'mark', 'oldest_open', 'open_now', 'take_back')) LOOP
+        EXECUTE format('DROP FUNCTION %s', outdated);
+    END LOOP;
+END
+$$;
+
 -- Whether a row of a catalogue was written within the last N transactions. A transaction that
 -- began after ours has a small negative age. Very old, frozen rows have a large negative one,
 -- since transaction numbers are cut to 32 bits. PostgreSQL inlines the function, and for most
@@ -6,6 +19,30 @@ CREATE OR REPLACE FUNCTION sym.young(of_row xid, within integer) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT pg_catalog.age(of_row) OPERATOR(pg_catalog.<=) within
        AND pg_catalog.age(of_row) OPERATOR(pg_catalog.>=) -1000000
+$$;
+
+-- The whole number of a transaction. The catalogue cuts them to 32 bits.
+CREATE OR REPLACE FUNCTION sym.whole(number xid) RETURNS xid8
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    next  bigint := pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
+    whole bigint := next - next % 4294967296 + number::text::bigint;
+BEGIN
+    IF whole > next + 2147483648 THEN
+        whole := whole - 4294967296;
+    ELSIF whole < next - 2147483648 THEN
+        whole := whole + 4294967296;
+    END IF;
+    RETURN CASE WHEN number IS NOT NULL THEN greatest(whole, 0)::text::xid8 END;
+END
+$$;
+
+-- The youngest of these transaction numbers; some may be NULL.
+CREATE OR REPLACE FUNCTION sym.youngest(VARIADIC numbers xid[]) RETURNS xid
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT n FROM unnest(numbers) n WHERE n IS NOT NULL ORDER BY age(n) LIMIT 1);
+END
 $$;
 
 -- The objects in this database that these roles own, and the transaction that last wrote each

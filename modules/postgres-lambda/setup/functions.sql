@@ -16,6 +16,28 @@ BEGIN
 END
 $$;
 
+-- A text that the function can read. It reads UTF-8, and in a database of another encoding people
+-- can choose names with bytes that UTF-8 lacks. In such a text everything but ASCII is written as
+-- \u and its bytes.
+CREATE OR REPLACE FUNCTION sym.readable(of_text text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    encoding name := getdatabaseencoding();
+BEGIN
+    IF encoding <> 'UTF8' THEN
+        BEGIN
+            PERFORM convert_to(of_text, 'UTF8');
+        EXCEPTION WHEN OTHERS THEN
+            RETURN (SELECT string_agg(CASE WHEN octet_length(b) = 1 AND get_byte(b, 0) < 128 THEN c
+                    ELSE '\u' || lpad(encode(b, 'hex'), 4, '0') END, '' ORDER BY n)
+                FROM regexp_split_to_table(of_text, '') WITH ORDINALITY AS t (c, n),
+                    LATERAL convert_to(c, encoding) b);
+        END;
+    END IF;
+    RETURN of_text;
+END
+$$;
+
 -- Whether a user can use a role, directly or through other roles. From version 16 on a
 -- membership may only allow granting the role to others; such a membership does not count.
 CREATE OR REPLACE FUNCTION sym.holds(holder oid, role oid) RETURNS boolean
@@ -144,25 +166,33 @@ BEGIN
 END
 $$;
 
--- The prepared transactions since a time of a user, of a role, and of the roles that these are
--- members of. Work that was done with the role can still be committed after the role is gone,
--- and the user can prepare it as any role of theirs. Each comes with the statement that ends it,
--- which only its owner and superusers may run.
+-- The prepared transactions since a time of a user, of a role, and of the roles that it is a member
+-- of. Work that was done with the role can still be committed after the role is gone. The user can
+-- prepare it as any other role of theirs as well; other members of that role prepare transactions
+-- too, so those are listed only if they have locks that their role has no right to. Each comes
+-- with the statement that ends it, which only its owner and superusers may run.
 CREATE OR REPLACE FUNCTION sym.prepared(holder oid, role oid, since timestamptz) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN ARRAY(
         WITH RECURSIVE led (oid) AS (
-            SELECT unnest(ARRAY[holder, role])
+            SELECT role
             UNION
             SELECT m.roleid FROM pg_auth_members m JOIN led l ON m.member = l.oid
+        ), theirs (oid) AS (
+            SELECT holder
+            UNION
+            SELECT m.roleid FROM pg_auth_members m JOIN theirs t ON m.member = t.oid
         )
         -- The owner may have been dropped since.
-        SELECT format('as a superuser%s, in the database "%s": ROLLBACK PREPARED %L',
+        SELECT sym.readable(format('as a superuser%s, in the database "%s": ROLLBACK PREPARED %L',
             ', or as a member of "' || p.owner || '" with SET ROLE ' || quote_ident(p.owner),
-            p.database, p.gid)
+            p.database, p.gid))
         FROM pg_prepared_xact() x JOIN pg_prepared_xacts p ON p.transaction = x.transaction
-        WHERE x.ownerid IN (SELECT oid FROM led) AND p.prepared >= since ORDER BY p.prepared);
+        WHERE p.prepared >= since AND (x.ownerid = holder OR x.ownerid IN (SELECT oid FROM led)
+            OR x.ownerid IN (SELECT oid FROM theirs) AND EXISTS (
+                SELECT FROM sym.in_use(role) u WHERE u.transaction = 'prepared ' || x.transaction))
+        ORDER BY p.prepared);
 END
 $$;
 
@@ -255,6 +285,7 @@ BEGIN
                 blocker.pid);
         END;
         IF whose IS NOT NULL THEN
+            whose := sym.readable(whose);
             RETURN NEXT;
         END IF;
     END LOOP;

@@ -2,11 +2,16 @@
 -- do not: they are inside a routine of the role's, or read through a view of the role's, which
 -- its holder may have made and dropped again. A lock on a table shows them, since it is kept
 -- until the transaction is over. Access that a view, a foreign key or a SECURITY DEFINER routine
--- of another owner can explain is not listed.
+-- of another owner can explain is not listed. Preparing a query takes such a lock, too, and needs
+-- no right.
 CREATE OR REPLACE FUNCTION sym.in_use(role oid)
 RETURNS TABLE (transaction text, what text, undo text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    -- The rights by which a user can be at work on a table, besides those to its columns.
+    working text := 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER'
+        || CASE WHEN current_setting('server_version_num')::int >= 170000 THEN ', MAINTAIN'
+            ELSE '' END;
     led     oid[];
     here    oid := (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
     trusted oid[] := ARRAY(
@@ -23,7 +28,8 @@ BEGIN
     SELECT array_agg(r.oid) INTO led FROM reached r;
     RETURN QUERY
     WITH busy AS (
-        SELECT DISTINCT l.virtualtransaction, l.pid, coalesce(a.usesysid, o.oid) AS whose, p.gid,
+        SELECT DISTINCT coalesce('prepared ' || x.transactionid, l.virtualtransaction) AS transaction,
+            l.pid, coalesce(a.usesysid, o.oid) AS whose, p.gid,
             -- A partitioned table can be read without rights to its partitions.
             coalesce(pg_partition_root(l.relation)::oid, l.relation) AS relation
         FROM pg_locks l
@@ -35,7 +41,7 @@ BEGIN
         WHERE l.locktype = 'relation' AND l.granted AND l.database = here AND l.relation >= 16384
           AND l.pid IS DISTINCT FROM pg_backend_pid()
     )
-    SELECT b.virtualtransaction, format('%s is at work on %s, to which "%s" has no right',
+    SELECT b.transaction, format('%s has a lock on %s, to which "%s" has no right',
             CASE WHEN b.pid IS NULL THEN format('the prepared transaction %L of "%s"', b.gid, u.rolname)
                 ELSE format('the session %s of "%s"', b.pid, u.rolname) END,
             min(c.oid::regclass::text), u.rolname),
@@ -46,7 +52,7 @@ BEGIN
       AND NOT c.relispartition AND c.relpersistence <> 't'
       -- By any role that the user can set, inherited or not.
       AND NOT EXISTS (SELECT FROM pg_roles x WHERE pg_has_role(u.oid, x.oid, 'MEMBER') AND (
-        has_table_privilege(x.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
+        has_table_privilege(x.oid, c.oid, working)
         OR has_any_column_privilege(x.oid, c.oid, 'SELECT, INSERT, UPDATE, REFERENCES')))
       AND EXISTS (SELECT FROM unnest(led) r
         WHERE has_any_column_privilege(r, c.oid, 'SELECT, INSERT, UPDATE')
@@ -65,78 +71,27 @@ BEGIN
         AND p.pronamespace <> 'sym'::regnamespace
         AND (has_any_column_privilege(p.proowner, c.oid, 'SELECT, INSERT, UPDATE')
             OR has_table_privilege(p.proowner, c.oid, 'DELETE, TRUNCATE')))
-    GROUP BY b.virtualtransaction, b.pid, b.gid, u.rolname;
+    GROUP BY b.transaction, b.pid, b.gid, u.rolname;
 END
 $$;
 
--- The open transactions of everybody except administrators and the function.
-CREATE OR REPLACE FUNCTION sym.open_now() RETURNS text[]
+-- The open transactions of everybody except administrators and the function. A prepared
+-- transaction is called by its number, since its virtual one changes when the server restarts. It
+-- had its virtual number before it was prepared.
+CREATE OR REPLACE FUNCTION sym.open_now() RETURNS TABLE (transaction text, before text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN (SELECT array_agg(l.virtualtransaction) FROM pg_locks l
-        LEFT JOIN pg_stat_get_activity(NULL) a ON a.pid = l.pid
-        LEFT JOIN pg_roles u ON u.oid = a.usesysid
-        WHERE l.granted AND l.mode = 'ExclusiveLock' AND CASE WHEN l.pid IS NULL
-            THEN l.locktype = 'transactionid'
-            ELSE l.locktype = 'virtualxid' AND a.usesysid IS NOT NULL
-                AND u.rolsuper IS NOT TRUE AND u.rolname IS DISTINCT FROM current_user
-                AND u.oid IS DISTINCT FROM (SELECT n.nspowner FROM pg_namespace n
-                    WHERE n.nspname = 'sym') END);
-END
-$$;
-
--- A hash that identifies a finding that people have been told about. It is a hash because users
--- choose the names in a finding, and could otherwise make two findings look alike.
-CREATE OR REPLACE FUNCTION sym.mark(kind text, what text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    RETURN left(encode(sha256(convert_to(kind || ' ' || what, getdatabaseencoding())), 'hex'), 32);
-END
-$$;
-
--- Looks again at runs that ended while other people's transactions were open: at the tables that
--- these transactions use, and, whenever one is over, at what was left behind. It returns only
--- findings that nobody has been told about yet.
-CREATE OR REPLACE FUNCTION sym.look_again(most integer)
-RETURNS TABLE (run text, username text, rolename text, kind text, what text)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_column
-DECLARE
-    g         record;
-    found     record;
-    still     text[] := coalesce(sym.open_now(), '{}');
-    remaining text[];
-BEGIN
-    FOR g IN SELECT * FROM sym.grants WHERE open_then IS NOT NULL AND origin = sym.origin()
-               -- Who holds the role still, by other means, may go on with it.
-               AND sym.still_through(user_oid, role_oid) = '{}'
-             ORDER BY open_then <@ still, revoked_at DESC LIMIT most LOOP
-        remaining := ARRAY(SELECT unnest(g.open_then) INTERSECT SELECT unnest(still));
-        FOR found IN
-            SELECT 'in_use' AS kind, u.what FROM sym.in_use(g.role_oid) u
-            WHERE u.transaction = ANY (g.open_then)
-            UNION ALL
-            SELECT l.kind, l.what FROM sym.left_behind(g.user_oid, g.role_oid, g.open_from) l
-            WHERE cardinality(remaining) < cardinality(g.open_then)
-              AND l.kind NOT IN ('in_use', 'prepared_transaction')
-        LOOP
-            what := left(found.what, 300);
-            CONTINUE WHEN sym.mark(found.kind, what) = ANY (g.told)
-                -- If somebody else held the role meanwhile, it is listed when their run ends.
-                OR found.kind <> 'in_use' AND EXISTS (SELECT FROM sym.grants o
-                    WHERE o.role_oid = g.role_oid AND o.run <> g.run AND o.origin = g.origin
-                      AND o.granted_in IS NOT NULL
-                      AND (o.revoked_at IS NULL OR o.revoked_at > g.revoked_at));
-            g.told := g.told || sym.mark(found.kind, what);
-            run := g.run;
-            username := g.username;
-            rolename := g.rolename;
-            kind := found.kind;
-            RETURN NEXT;
-        END LOOP;
-        UPDATE sym.grants t SET told = g.told, open_then = nullif(remaining, '{}')
-        WHERE t.run = g.run AND (cardinality(remaining) < cardinality(g.open_then)
-            OR t.told IS DISTINCT FROM g.told);
-    END LOOP;
+    RETURN QUERY
+    SELECT CASE WHEN l.pid IS NULL THEN 'prepared ' || l.transactionid
+        ELSE l.virtualtransaction END, l.virtualtransaction
+    FROM pg_locks l
+    LEFT JOIN pg_stat_get_activity(NULL) a ON a.pid = l.pid
+    LEFT JOIN pg_roles u ON u.oid = a.usesysid
+    WHERE l.granted AND l.mode = 'ExclusiveLock' AND CASE WHEN l.pid IS NULL
+        THEN l.locktype = 'transactionid'
+        ELSE l.locktype = 'virtualxid' AND a.usesysid IS NOT NULL
+            AND u.rolsuper IS NOT TRUE AND u.rolname IS DISTINCT FROM current_user
+            AND u.oid IS DISTINCT FROM (SELECT n.nspowner FROM pg_namespace n
+                WHERE n.nspname = 'sym') END;
 END
 $$;

@@ -56,10 +56,10 @@ ALTER TABLE sym.grants ALTER COLUMN granted_in SET DEFAULT pg_current_xact_id();
 -- and what it writes carries its number, which is older than the grant.
 ALTER TABLE sym.grants ADD COLUMN IF NOT EXISTS oldest_then xid8;
 ALTER TABLE sym.grants ADD COLUMN IF NOT EXISTS held_since timestamptz;
--- The transactions of other people that were open when the role was taken away, NULL once they
--- are over; the oldest number among them; and the findings that people have already been told.
--- Such a transaction may be inside a function that the holder made, so a sweep checks what it
--- did.
+-- For a run whose end is complete: the transactions of other people that were open after the last
+-- search for what was left behind, NULL if none is left to look at; the oldest transaction whose
+-- work that search may have missed; and the findings that people have already been told about.
+-- Such a transaction may be inside a function that the holder made, so sweeps check what it did.
 ALTER TABLE sym.grants ADD COLUMN IF NOT EXISTS open_then text[];
 ALTER TABLE sym.grants ADD COLUMN IF NOT EXISTS open_from xid8;
 ALTER TABLE sym.grants ADD COLUMN IF NOT EXISTS told text[];
@@ -89,6 +89,8 @@ CREATE INDEX IF NOT EXISTS grants_with_sessions ON sym.grants (revoked_at)
     WHERE revoked_at IS NOT NULL AND sessions_ended_at IS NULL;
 CREATE INDEX IF NOT EXISTS grants_to_look_at ON sym.grants (revoked_at)
     WHERE open_then IS NOT NULL;
+-- The later runs of a role, however long the ledger is.
+CREATE INDEX IF NOT EXISTS grants_of_role ON sym.grants (role_oid, revoked_at);
 
 -- Which person a database user belongs to: the first who was given a role as that user. Use
 -- sym.assign_user when a person's address changes or the user passes to somebody else.

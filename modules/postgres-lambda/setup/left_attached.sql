@@ -2,7 +2,7 @@
 -- has TRIGGER, triggers that run a function that does not belong to the table's owner.
 CREATE OR REPLACE FUNCTION sym.left_triggers(
     holder oid, led oid[], theirs oid[], own_too oid[], listed integer, sure integer
-) RETURNS TABLE (kind text, what text, undo text, safe boolean)
+) RETURNS TABLE (kind text, what text, undo text, safe boolean, written xid)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -15,7 +15,8 @@ BEGIN
             AND c.relkind IN ('r', 'p') AND c.relowner <> holder
             AND EXISTS (SELECT FROM unnest(led) r
                 WHERE has_table_privilege(r, c.oid, 'TRIGGER'))
-            AND has_table_privilege(holder, c.oid, 'TRIGGER') IS FALSE
+            AND has_table_privilege(holder, c.oid, 'TRIGGER') IS FALSE,
+        t.xmin
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid,
         LATERAL pg_identify_object('pg_class'::regclass, t.tgrelid, 0) i,
         LATERAL pg_identify_object('pg_proc'::regclass, t.tgfoid, 0) f
@@ -27,7 +28,8 @@ BEGIN
                 WHERE has_table_privilege(r, c.oid, 'TRIGGER'))
             AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = p.proowner AND r.rolsuper));
 EXCEPTION WHEN OTHERS THEN
-    RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL, false;
+    RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL,
+        false, NULL::xid;
 END
 $$;
 
@@ -35,7 +37,7 @@ $$;
 -- theirs.
 CREATE OR REPLACE FUNCTION sym.left_attached(
     holder oid, led oid[], theirs oid[], listed integer, owning boolean
-) RETURNS TABLE (kind text, what text, undo text, safe boolean)
+) RETURNS TABLE (kind text, what text, undo text, safe boolean, written xid)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -45,7 +47,7 @@ BEGIN
     RETURN QUERY
     SELECT 'attached', format('the policy %s, for "%s"', i.identity, pg_get_userbyid(holder)),
         CASE WHEN p.polpermissive THEN format('DROP POLICY %I ON %s', p.polname,
-            r.identity) END, false
+            r.identity) END, false, p.xmin
     FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid,
         LATERAL pg_identify_object('pg_policy'::regclass, p.oid, 0) i,
         LATERAL pg_identify_object('pg_class'::regclass, p.polrelid, 0) r
@@ -55,8 +57,8 @@ BEGIN
     RETURN QUERY
     SELECT 'attached', format('the foreign key %s refers to %s: it tells which keys there are',
             i.identity, k.oid::regclass),
-        format('ALTER TABLE %s DROP CONSTRAINT %I', r.identity, f.conname), false
-    FROM (SELECT f.oid, f.conname, f.conrelid, f.confrelid FROM pg_constraint f
+        format('ALTER TABLE %s DROP CONSTRAINT %I', r.identity, f.conname), false, f.xmin
+    FROM (SELECT f.oid, f.xmin, f.conname, f.conrelid, f.confrelid FROM pg_constraint f
         WHERE f.contype = 'f' AND f.conparentid = 0 AND sym.young(f.xmin, listed)
         OFFSET 0) AS f
     JOIN pg_class t ON t.oid = f.conrelid JOIN pg_class k ON k.oid = f.confrelid,
@@ -72,7 +74,8 @@ BEGIN
     END IF;
     RETURN QUERY
     SELECT 'changed', format('row-level security is off for the table %s, which has policies',
-            i.identity), format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', i.identity), false
+            i.identity), format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', i.identity), false,
+        c.xmin
     FROM pg_class c, LATERAL pg_identify_object('pg_class'::regclass, c.oid, 0) i
     WHERE sym.young(c.xmin, listed) AND c.relowner = ANY (theirs)
       AND NOT c.relrowsecurity AND c.relkind IN ('r', 'p')
@@ -88,7 +91,7 @@ BEGIN
                 FROM pg_identify_object('pg_class'::regclass, w.ev_class, 0) r)
             WHEN p.polpermissive THEN (SELECT format('DROP POLICY %I ON %s', p.polname,
                 r.identity) FROM pg_identify_object('pg_class'::regclass, p.polrelid, 0) r) END,
-        false
+        false, d.xmin
     FROM pg_shdepend o
     JOIN pg_depend d ON d.refclassid = o.classid AND d.refobjid = o.objid
     LEFT JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid
@@ -106,13 +109,14 @@ BEGIN
             OR o.classid = 'pg_publication'::regclass)
       AND i.identity IS NOT NULL;
 EXCEPTION WHEN OTHERS THEN
-    RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL, false;
+    RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL,
+        false, NULL::xid;
 END
 $$;
 
 -- Functions and views that were theirs before and may have a new definition.
 CREATE OR REPLACE FUNCTION sym.left_changed(theirs oid[], listed integer)
-RETURNS TABLE (kind text, what text, undo text, safe boolean)
+RETURNS TABLE (kind text, what text, undo text, safe boolean, written xid)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -121,7 +125,8 @@ DECLARE
 BEGIN
     RETURN QUERY
     SELECT 'changed', format('the %s %s of "%s", or a privilege on it, was changed', i.type,
-        i.identity, pg_get_userbyid(d.refobjid)), NULL, false
+        i.identity, pg_get_userbyid(d.refobjid)), NULL, false,
+        sym.youngest(p.xmin, w.xmin, c.xmin)
     FROM pg_shdepend d
     LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
     LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
@@ -134,6 +139,7 @@ BEGIN
         OR c.relkind = 'v' AND sym.young(c.xmin, listed))
       AND i.identity IS NOT NULL;
 EXCEPTION WHEN OTHERS THEN
-    RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL, false;
+    RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL,
+        false, NULL::xid;
 END
 $$;

@@ -1,4 +1,3 @@
-DROP FUNCTION IF EXISTS sym.oldest_open(oid);
 
 -- The roles to look at. led: the role and those that it is a member of, except administrators.
 -- theirs: led and the holder. own_too: the other roles that the holder is a member of. pinned:
@@ -70,9 +69,10 @@ END
 $$;
 
 -- Lists what the holder of a role has made or been given since a transaction, and what stays
--- when the role is gone; with the statement that takes it back (NULL if a person has to decide)
--- and whether that statement is safe to run without asking. It reads only catalogues, with the
--- caller's rights, and waits at most a tenth of a second for a lock.
+-- when the role is gone; with the statement that takes it back (NULL if a person has to decide),
+-- whether that statement is safe to run without asking, and the transaction that wrote the row of
+-- the catalogue. It reads only catalogues, with the caller's rights, and waits at most a tenth of
+-- a second for a lock.
 --
 -- A row of a catalogue is as old as the transaction that last wrote it (xmin). A transaction that
 -- was already open at the grant can be used with the role, too, even somebody else's that calls
@@ -90,7 +90,7 @@ $$;
 -- found so far, and the other parts go on.
 CREATE OR REPLACE FUNCTION sym.left_behind(
     holder oid, role oid, since xid8, oldest xid8 DEFAULT NULL
-) RETURNS TABLE (kind text, what text, undo text, safe boolean)
+) RETURNS TABLE (kind text, what text, undo text, safe boolean, written xid)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms'
 -- Most parts find nothing, and planning them again each time would cost more than running them.

@@ -4,7 +4,7 @@
 CREATE OR REPLACE FUNCTION sym.left_owned(
     holder oid, role oid, led oid[], theirs oid[], own_too oid[], pinned oid[],
     listed integer, sure integer
-) RETURNS TABLE (kind text, what text, undo text, safe boolean)
+) RETURNS TABLE (kind text, what text, undo text, safe boolean, written xid)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -26,10 +26,11 @@ BEGIN
         WHEN o.was_there AND NOT o.by_role AND led = ARRAY[role] AND own_too = '{}'
             THEN format('ALTER %s %s OWNER TO %I', upper(i.type), i.identity,
                 pg_get_userbyid(role)) END,
-        o.by_role AND NOT o.was_there AND o.sure AND i.schema IS DISTINCT FROM 'sym'
+        o.by_role AND NOT o.was_there AND o.sure AND i.schema IS DISTINCT FROM 'sym', o.written
     FROM (
         SELECT d.classid, d.objid, d.owner, d.owner <> holder AS by_role,
-            sym.young(d.written, sure) AS sure, coalesce(p.prosecdef, false) AS definer,
+            sym.young(d.written, sure) AS sure, sym.youngest(d.written, p.xmin,
+                CASE c.relkind WHEN 'v' THEN c.xmin END) AS written, coalesce(p.prosecdef, false) AS definer,
             coalesce(c.relkind = 'v' AND NOT EXISTS (
                 SELECT FROM pg_options_to_table(c.reloptions) v
                 WHERE v.option_name = 'security_invoker' AND v.option_value::boolean),
@@ -61,13 +62,14 @@ BEGIN
       AND (o.owner = ANY (theirs) OR o.was_there)
     ORDER BY NOT (o.by_role AND (o.definer OR o.reads_as_owner)), i.type, i.identity;
 EXCEPTION WHEN OTHERS THEN
-    RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL, false;
+    RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL,
+        false, NULL::xid;
 END
 $$;
 
 -- New rules. A rule acts with the rights of the owner of its table or view.
 CREATE OR REPLACE FUNCTION sym.left_rules(holder oid, theirs oid[], listed integer, sure integer)
-RETURNS TABLE (kind text, what text, undo text, safe boolean)
+RETURNS TABLE (kind text, what text, undo text, safe boolean, written xid)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -80,7 +82,7 @@ BEGIN
         -- A rule on a view cannot be disabled.
         format(CASE c.relkind WHEN 'v' THEN 'DROP RULE %2$I ON %1$s'
             ELSE 'ALTER TABLE %1$s DISABLE RULE %2$I' END, r.identity, w.rulename),
-        sym.young(w.xmin, sure) AND c.relowner <> holder AND c.relkind <> 'v'
+        sym.young(w.xmin, sure) AND c.relowner <> holder AND c.relkind <> 'v', w.xmin
     FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class,
         LATERAL pg_identify_object('pg_rewrite'::regclass, w.oid, 0) i,
         LATERAL pg_identify_object('pg_class'::regclass, c.oid, 0) r
@@ -91,6 +93,7 @@ BEGIN
         WHERE s.classid = 'pg_class'::regclass AND s.objid = c.oid AND s.deptype = 'o'
           AND s.dbid = here AND NOT sym.young(s.xmin, listed));
 EXCEPTION WHEN OTHERS THEN
-    RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL, false;
+    RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL,
+        false, NULL::xid;
 END
 $$;

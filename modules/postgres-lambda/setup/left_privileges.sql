@@ -22,7 +22,7 @@ $$;
 CREATE OR REPLACE FUNCTION sym.changed_privileges(
     listed integer, relations oid[], large_objects oid[], types boolean
 ) RETURNS TABLE (classid oid, objid oid, objsubid integer, owner oid, acl aclitem[], type "char",
-    words text, dbid oid)
+    words text, dbid oid, written xid)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -32,48 +32,53 @@ BEGIN
     RETURN QUERY
     SELECT 'pg_class'::regclass::oid, c.oid, 0, c.relowner, c.relacl,
         CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char",
-        CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, here
+        CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, here, c.xmin
     FROM pg_class c WHERE sym.young(c.xmin, listed)
       AND c.relacl IS NOT NULL AND c.relpersistence <> 't'
     UNION ALL
     SELECT 'pg_class'::regclass, a.attrelid, a.attnum, c.relowner, a.attacl, 'c', 'TABLE',
-        here
+        here, a.xmin
     FROM unnest(relations) d (objid)
     JOIN pg_attribute a ON a.attrelid = d.objid JOIN pg_class c ON c.oid = d.objid
     WHERE sym.young(a.xmin, listed) AND a.attacl IS NOT NULL
       AND NOT a.attisdropped AND c.relpersistence <> 't'
     UNION ALL
-    SELECT 'pg_proc'::regclass, p.oid, 0, p.proowner, p.proacl, 'f', 'ROUTINE', here
+    SELECT 'pg_proc'::regclass, p.oid, 0, p.proowner, p.proacl, 'f', 'ROUTINE', here,
+        p.xmin
     FROM pg_proc p WHERE sym.young(p.xmin, listed) AND p.proacl IS NOT NULL
     UNION ALL
-    SELECT 'pg_type'::regclass, t.oid, 0, t.typowner, t.typacl, 'T', 'TYPE', here
+    SELECT 'pg_type'::regclass, t.oid, 0, t.typowner, t.typacl, 'T', 'TYPE', here, t.xmin
     FROM pg_type t WHERE types AND sym.young(t.xmin, listed)
       AND t.typacl IS NOT NULL
     UNION ALL
     SELECT 'pg_largeobject'::regclass, l.oid, 0, l.lomowner, l.lomacl, 'L',
-        'LARGE OBJECT', here
+        'LARGE OBJECT', here, l.xmin
     FROM unnest(large_objects) d (objid)
     JOIN pg_largeobject_metadata l ON l.oid = d.objid
     WHERE sym.young(l.xmin, listed) AND l.lomacl IS NOT NULL
     UNION ALL
-    SELECT 'pg_namespace'::regclass, n.oid, 0, n.nspowner, n.nspacl, 'n', 'SCHEMA', here
+    SELECT 'pg_namespace'::regclass, n.oid, 0, n.nspowner, n.nspacl, 'n', 'SCHEMA', here,
+        n.xmin
     FROM pg_namespace n WHERE sym.young(n.xmin, listed)
     UNION ALL
-    SELECT 'pg_database'::regclass, d.oid, 0, d.datdba, d.datacl, 'd', 'DATABASE', 0
+    SELECT 'pg_database'::regclass, d.oid, 0, d.datdba, d.datacl, 'd', 'DATABASE', 0,
+        d.xmin
     FROM pg_database d WHERE sym.young(d.xmin, listed)
     UNION ALL
-    SELECT 'pg_tablespace'::regclass, s.oid, 0, s.spcowner, s.spcacl, 't', 'TABLESPACE', 0
+    SELECT 'pg_tablespace'::regclass, s.oid, 0, s.spcowner, s.spcacl, 't', 'TABLESPACE', 0,
+        s.xmin
     FROM pg_tablespace s WHERE sym.young(s.xmin, listed)
     UNION ALL
-    SELECT 'pg_language'::regclass, l.oid, 0, l.lanowner, l.lanacl, 'l', 'LANGUAGE', here
+    SELECT 'pg_language'::regclass, l.oid, 0, l.lanowner, l.lanacl, 'l', 'LANGUAGE', here,
+        l.xmin
     FROM pg_language l WHERE sym.young(l.xmin, listed)
     UNION ALL
     SELECT 'pg_foreign_data_wrapper'::regclass, w.oid, 0, w.fdwowner, w.fdwacl, 'F',
-        'FOREIGN DATA WRAPPER', here
+        'FOREIGN DATA WRAPPER', here, w.xmin
     FROM pg_foreign_data_wrapper w WHERE sym.young(w.xmin, listed)
     UNION ALL
     SELECT 'pg_foreign_server'::regclass, s.oid, 0, s.srvowner, s.srvacl, 'S',
-        'FOREIGN SERVER', here
+        'FOREIGN SERVER', here, s.xmin
     FROM pg_foreign_server s WHERE sym.young(s.xmin, listed);
 END
 $$;
@@ -82,7 +87,7 @@ $$;
 CREATE OR REPLACE FUNCTION sym.left_privileges(
     holder oid, led oid[], theirs oid[], listed integer, sure integer,
     relations oid[], large_objects oid[], types boolean
-) RETURNS TABLE (kind text, what text, undo text, safe boolean)
+) RETURNS TABLE (kind text, what text, undo text, safe boolean, written xid)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -110,6 +115,7 @@ BEGIN
             aclexplode(c.acl) a
     ), given AS (
         SELECT e.classid, e.objid, e.objsubid, e.owner, e.words, e.grantor, e.grantee,
+            (array_agg(e.written))[1] AS written,
             string_agg(e.privilege || coalesce(' (' || quote_ident(a.attname) || ')', ''), ', '
                 ORDER BY e.privilege) AS in_words,
             bool_and(e.grantor = ANY (led)
@@ -141,7 +147,7 @@ BEGIN
             WHEN g.alone THEN format('REVOKE GRANT OPTION FOR %1$s ON %2$s %3$s FROM %4$I '
                 'CASCADE; GRANT %1$s ON %2$s %3$s TO %4$I WITH GRANT OPTION', g.in_words,
                 g.words, i.identity, pg_get_userbyid(g.grantor)) END,
-        g.anew AND g.alone AND i.schema IS DISTINCT FROM 'sym' AND i.identity <> 'sym'
+        g.anew AND g.alone AND i.schema IS DISTINCT FROM 'sym' AND i.identity <> 'sym', g.written
     FROM given g, LATERAL pg_identify_object(g.classid, g.objid, 0) i,
         LATERAL (SELECT CASE g.grantee WHEN 0 THEN 'everybody'
                 ELSE format('"%s"', pg_get_userbyid(g.grantee)) END,
@@ -150,14 +156,15 @@ BEGIN
     WHERE i.identity IS NOT NULL
     ORDER BY g.grantee NOT IN (0, holder), i.identity;
 EXCEPTION WHEN OTHERS THEN
-    RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL, false;
+    RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL,
+        false, NULL::xid;
 END
 $$;
 
 -- Default privileges that they set, or that favour the user.
 CREATE OR REPLACE FUNCTION sym.left_default_privileges(
     holder oid, led oid[], theirs oid[], listed integer, sure integer
-) RETURNS TABLE (kind text, what text, undo text, safe boolean)
+) RETURNS TABLE (kind text, what text, undo text, safe boolean, written xid)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -166,7 +173,7 @@ DECLARE
 BEGIN
     RETURN QUERY
     WITH entries AS (
-        SELECT d.*, a.grantee,
+        SELECT d.oid, d.owner, d.space, d.words, a.grantee, (array_agg(d.written))[1] AS written,
             string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) AS privileges,
             EXISTS (SELECT FROM pg_shdepend s
                 WHERE s.dbid = here AND s.classid = 'pg_default_acl'::regclass
@@ -174,8 +181,8 @@ BEGIN
                   AND (s.deptype = 'o' OR s.refobjid = a.grantee)
                   AND sym.young(s.xmin, sure)) AS anew
         FROM (
-            SELECT d.oid, d.defaclrole AS owner, d.defaclnamespace AS space, d.defaclacl AS acl,
-                d.defaclobjtype AS type, CASE d.defaclobjtype WHEN 'r' THEN 'TABLES'
+            SELECT d.oid, d.xmin AS written, d.defaclrole AS owner, d.defaclnamespace AS space,
+                d.defaclacl AS acl, d.defaclobjtype AS type, CASE d.defaclobjtype WHEN 'r' THEN 'TABLES'
                     WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'ROUTINES' WHEN 'T' THEN 'TYPES'
                     WHEN 'n' THEN 'SCHEMAS' WHEN 'L' THEN 'LARGE OBJECTS' END AS words
             FROM pg_default_acl d WHERE sym.young(d.xmin, listed)
@@ -184,7 +191,7 @@ BEGIN
           AND NOT (d.space = 0 AND EXISTS (
             SELECT FROM aclexplode(acldefault(lower(d.type::text)::"char", d.owner)) e
             WHERE d.type IN ('f', 'T') AND e.grantee = a.grantee))
-        GROUP BY d.oid, d.owner, d.space, d.acl, d.type, d.words, a.grantee
+        GROUP BY d.oid, d.owner, d.space, d.words, a.grantee
     )
     SELECT 'default_privilege', format('%s on all %s that "%s" will make%s, for %s',
             e.privileges, lower(e.words), pg_get_userbyid(e.owner),
@@ -195,16 +202,17 @@ BEGIN
             pg_get_userbyid(e.owner), coalesce(' IN SCHEMA ' || quote_ident(n.nspname), ''),
             e.privileges, e.words, CASE e.grantee WHEN 0 THEN 'PUBLIC'
                 ELSE quote_ident(pg_get_userbyid(e.grantee)) END),
-        e.anew AND e.owner = ANY (led) AND n.nspname IS DISTINCT FROM 'sym'
+        e.anew AND e.owner = ANY (led) AND n.nspname IS DISTINCT FROM 'sym', e.written
     FROM entries e LEFT JOIN pg_namespace n ON n.oid = e.space;
 EXCEPTION WHEN OTHERS THEN
-    RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL, false;
+    RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL,
+        false, NULL::xid;
 END
 $$;
 
 -- Privileges on the settings of the server.
 CREATE OR REPLACE FUNCTION sym.left_parameters(holder oid, theirs oid[], listed integer)
-RETURNS TABLE (kind text, what text, undo text, safe boolean)
+RETURNS TABLE (kind text, what text, undo text, safe boolean, written xid)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -214,7 +222,7 @@ BEGIN
         SELECT 'privilege', format('%s on the setting %s for %s, by "%s"', a.privilege_type,
                 p.parname, w.whom, pg_get_userbyid(a.grantor)),
             format('REVOKE %s ON PARAMETER %s FROM %s CASCADE', a.privilege_type,
-                quote_ident(p.parname), w.grantee), false
+                quote_ident(p.parname), w.grantee), false, p.xmin
         FROM pg_parameter_acl p, aclexplode(p.paracl) a,
             LATERAL (SELECT CASE a.grantee WHEN 0 THEN 'everybody'
                     ELSE format('"%s"', pg_get_userbyid(a.grantee)) END,
@@ -224,6 +232,7 @@ BEGIN
           AND (a.grantor = ANY (theirs) OR a.grantee = holder);
     END IF;
 EXCEPTION WHEN OTHERS THEN
-    RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL, false;
+    RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL,
+        false, NULL::xid;
 END
 $$;

@@ -210,10 +210,20 @@ BEGIN
 END
 $$;
 
+-- Records that the end of a run is complete, and that a sweep has to look at what was left behind,
+-- in case nobody does before.
+CREATE OR REPLACE FUNCTION sym.note_complete(of_run text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE sym.grants SET sessions_ended_at = clock_timestamp(),
+        open_then = CASE WHEN granted_in IS NOT NULL THEN '{}'::text[] END
+    WHERE run = of_run AND revoked_at IS NOT NULL AND sessions_ended_at IS NULL;
+END
+$$;
+
 -- Finishes an end after the REVOKE. It ends the sessions, unless they are to be kept. It records
 -- the run as finished, unless there are readers, which may have sessions too, or prepared
--- transactions of the user, which somebody else has to end. It also records which transactions
--- of other users are open.
+-- transactions of the user, which somebody else has to end.
 CREATE OR REPLACE FUNCTION sym.finish(
     of_run text, of_user bigint, of_role bigint, ending boolean, listed boolean,
     patience_ms bigint
@@ -233,13 +243,8 @@ BEGIN
         prepared := sym.prepared(of_user::oid, of_role::oid,
             (SELECT coalesce(held_since, granted_at) FROM sym.grants WHERE run = of_run));
     END IF;
-    UPDATE sym.grants SET open_from = pg_snapshot_xmin(pg_current_snapshot()),
-        open_then = sym.open_now()
-    WHERE run = of_run AND revoked_at IS NOT NULL AND open_from IS NULL
-      AND granted_in IS NOT NULL;
     IF NOT (ending AND readers) AND prepared = '{}' THEN
-        UPDATE sym.grants SET sessions_ended_at = clock_timestamp()
-        WHERE run = of_run AND revoked_at IS NOT NULL AND sessions_ended_at IS NULL;
+        PERFORM sym.note_complete(of_run);
     END IF;
     RETURN json_build_object('ended', ended, 'readers', ending AND readers,
         'prepared', prepared,

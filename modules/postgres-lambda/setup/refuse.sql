@@ -81,7 +81,9 @@ BEGIN
     FROM pg_database d, aclexplode(d.datacl) a JOIN pg_roles b ON b.oid = a.grantee
     WHERE b.rolname = broker AND d.datname <> current_database()
       AND (pg_has_role(d.datdba, b.oid, 'MEMBER WITH ADMIN OPTION')
-        OR (SELECT rolcreaterole OR rolname = current_user FROM pg_roles WHERE oid = d.datdba));
+        OR (SELECT rolname = current_user OR rolcreaterole
+                AND current_setting('server_version_num')::int < 160000
+            FROM pg_roles WHERE oid = d.datdba));
     IF another IS NOT NULL THEN
         RAISE EXCEPTION 'The broker "%" has rights in the database "%" already. Every '
             'database needs a broker of its own: choose another name here.', broker, another;
@@ -97,6 +99,8 @@ BEGIN
         WHERE r.rolname = ANY (targets) AND m.admin_option AND b.rolcanlogin
           AND NOT (b.rolinherit OR b.rolsuper OR b.rolcreaterole) AND b.rolname <> broker
           AND a.grantee = b.oid AND d.datname <> current_database()
+          AND (pg_has_role(d.datdba, b.oid, 'MEMBER WITH ADMIN OPTION')
+            OR (SELECT rolname = current_user OR rolcreaterole FROM pg_roles WHERE oid = d.datdba))
         GROUP BY r.rolname, b.rolname LIMIT 1;
         IF another IS NOT NULL THEN
             RAISE EXCEPTION '%', another;

@@ -1,0 +1,132 @@
+-- Identifies a finding: its kind, and a hash of what it is and which transaction wrote it. If the
+-- same thing is made once more, the transaction is another. It is a hash, because users choose
+-- the names in a finding, and could otherwise make two look alike.
+CREATE OR REPLACE FUNCTION sym.mark(kind text, what text, written xid) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN kind || ' ' || left(encode(sha256(convert_to(concat(written, ' ', what),
+        getdatabaseencoding())), 'hex'), 32);
+END
+$$;
+
+-- The runs that a sweep has to look at again. First come those at which there is something to
+-- find, because a transaction is over; then the others in any order, so that all have a turn.
+CREATE OR REPLACE FUNCTION sym.to_look_at(most integer)
+RETURNS TABLE (run text, username text, rolename text)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    still text[] := ARRAY(SELECT unnest(ARRAY[o.transaction, o.before]) FROM sym.open_now() o);
+BEGIN
+    RETURN QUERY
+    SELECT g.run, g.username::text, g.rolename::text FROM sym.grants g
+    WHERE g.open_then IS NOT NULL AND g.origin = sym.origin()
+    ORDER BY (g.open_then = '{}' OR NOT g.open_then <@ still) DESC, random() LIMIT most;
+END
+$$;
+
+-- The transaction from which on a later run of the same role lists what was made with the role,
+-- when that run ends or afterwards. NULL if there is none.
+CREATE OR REPLACE FUNCTION sym.listed_later(of_run sym.grants) RETURNS xid8
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT min(least(o.granted_in, o.oldest_then)) FROM sym.grants o
+        WHERE o.role_oid = of_run.role_oid AND o.run <> of_run.run AND o.origin = of_run.origin
+          AND o.granted_in IS NOT NULL AND (o.revoked_at IS NULL
+            OR o.revoked_at > of_run.revoked_at
+                AND sym.still_through(o.user_oid, o.role_oid) = '{}'));
+END
+$$;
+
+-- What has appeared since the last search for what was left behind, or since the grant if there
+-- was none: the first findings, how many there are more, and the marks of all that the next
+-- search may find again.
+CREATE OR REPLACE FUNCTION sym.appeared(
+    g sym.grants, most integer, OUT findings json, OUT more integer, OUT marks text[]
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    -- No role has this number. What concerns the holder alone is their own affair by now.
+    nobody constant oid := 1;
+    until  xid8 := sym.listed_later(g);
+    since  xid8 := pg_snapshot_xmin(pg_current_snapshot());
+BEGIN
+    WITH listed AS MATERIALIZED (
+        SELECT l.kind, l.what, l.n, sym.mark(l.kind, l.what, l.written) AS mark,
+            sym.whole(l.written) AS written
+        FROM sym.left_behind(CASE WHEN g.open_from IS NULL THEN g.user_oid ELSE nobody END,
+            g.role_oid, coalesce(g.open_from, g.granted_in), coalesce(g.open_from, g.oldest_then))
+            WITH ORDINALITY AS l (kind, what, undo, safe, written, n)
+        WHERE l.kind <> 'in_use' AND (g.open_from IS NULL OR l.kind <> 'prepared_transaction')
+    ), unknown AS (
+        SELECT l.* FROM listed l LEFT JOIN unnest(g.told) t ON t = l.mark
+        WHERE t IS NULL AND (until IS NULL OR l.written IS NULL OR l.written < until)
+    )
+    SELECT (SELECT json_agg(json_build_object('kind', f.kind,
+                'what', sym.readable(left(f.what, 300))) ORDER BY f.n)
+            FROM (SELECT * FROM unknown ORDER BY n LIMIT most) AS f),
+        greatest((SELECT count(*) FROM unknown) - most, 0),
+        (SELECT array_agg(l.mark) FROM listed l WHERE l.written >= since)
+    INTO findings, more, marks;
+END
+$$;
+
+-- Looks again at a run that has ended: at the tables that transactions use which were open at the
+-- last search and, if one of these is over, at what was left behind. It returns only findings that
+-- nobody has been told about, and the state that sym.looked records once people have been told.
+CREATE OR REPLACE FUNCTION sym.look_again(of_run text, most integer) RETURNS json
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    g       sym.grants;
+    first   boolean;
+    names   text[];
+    befores text[];
+    open    text[];
+    used    json;
+    marks   text[];
+    since   xid8;
+    findings   json;
+    more       integer;
+    left_marks text[];
+BEGIN
+    SELECT * INTO g FROM sym.grants WHERE run = of_run;
+    -- Whoever holds the role still, by other means, may go on with it.
+    IF g.open_then IS NULL OR sym.still_through(g.user_oid, g.role_oid) <> '{}' THEN
+        RETURN '{}';
+    END IF;
+    first := g.open_from IS NULL;
+    -- This comes before the search: it finds all that a transaction did which is over by now.
+    SELECT coalesce(array_agg(o.transaction), '{}'), coalesce(array_agg(o.before), '{}')
+        INTO names, befores FROM sym.open_now() o;
+    open := ARRAY(SELECT DISTINCT names[i] FROM generate_subscripts(names, 1) i
+        WHERE names[i] = ANY (g.open_then) OR befores[i] = ANY (g.open_then));
+    since := pg_snapshot_xmin(pg_current_snapshot());
+
+    SELECT json_agg(json_build_object('kind', 'in_use', 'what', sym.readable(left(u.what, 300)))),
+        array_agg(sym.mark('in_use', u.what, NULL)) INTO used, marks
+    FROM sym.in_use(g.role_oid) u
+    WHERE u.transaction = ANY (open)
+      AND sym.mark('in_use', u.what, NULL) <> ALL (coalesce(g.told, '{}'));
+    IF g.open_then = '{}' OR NOT g.open_then <@ (names || befores) THEN
+        SELECT a.findings, a.more, a.marks INTO findings, more, left_marks FROM sym.appeared(g, most) a;
+        g.open_from := since;
+        g.told := ARRAY(SELECT t FROM unnest(g.told) t WHERE t LIKE 'in_use %') || left_marks;
+    END IF;
+    RETURN json_build_object('first', first, 'used', used, 'found', findings, 'more', more,
+        'state', json_build_object('open', nullif(open, '{}'), 'from', g.open_from::text,
+            'told', g.told || marks));
+END
+$$;
+
+-- Records the state after a look, once people have been told.
+CREATE OR REPLACE FUNCTION sym.looked(of_run text, state json) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE sym.grants SET open_from = (state->>'from')::xid8,
+        open_then = CASE json_typeof(state->'open') WHEN 'array'
+            THEN ARRAY(SELECT json_array_elements_text(state->'open')) END,
+        told = CASE json_typeof(state->'told') WHEN 'array'
+            THEN ARRAY(SELECT json_array_elements_text(state->'told')) END
+    WHERE run = of_run;
+END
+$$;
