@@ -93,6 +93,7 @@ DROP FUNCTION IF EXISTS sym.held_by_others(text, oid, oid, text, boolean);
 DROP FUNCTION IF EXISTS sym.holding(text);
 DROP FUNCTION IF EXISTS sym.holds(oid, oid);
 DROP FUNCTION IF EXISTS sym.in_use(oid);
+DROP FUNCTION IF EXISTS sym.keeps(oid, oid);
 DROP FUNCTION IF EXISTS sym.left_attached(oid, oid[], oid[], integer, boolean);
 DROP FUNCTION IF EXISTS sym.left_behind(oid, oid, xid8, xid8);
 DROP FUNCTION IF EXISTS sym.left_changed(oid[], integer);

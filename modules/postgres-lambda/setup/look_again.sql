@@ -25,6 +25,15 @@ BEGIN
 END
 $$;
 
+-- Whether a user holds a role for good, and not only by a run.
+CREATE OR REPLACE FUNCTION sym.keeps(holder oid, role oid) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN sym.still_through(holder, role) <> '{}' AND NOT EXISTS (SELECT FROM sym.grants o
+        WHERE o.user_oid = holder AND o.role_oid = role AND o.revoked_at IS NULL);
+END
+$$;
+
 -- The transaction from which on a later run of the same role lists what was made with the role,
 -- when that run ends or afterwards. NULL if there is none.
 CREATE OR REPLACE FUNCTION sym.listed_later(of_run sym.grants) RETURNS xid8
@@ -33,8 +42,7 @@ BEGIN
     RETURN (SELECT min(least(o.granted_in, o.oldest_then)) FROM sym.grants o
         WHERE o.role_oid = of_run.role_oid AND o.run <> of_run.run AND o.origin = of_run.origin
           AND o.granted_in IS NOT NULL AND (o.revoked_at IS NULL
-            OR o.revoked_at > of_run.revoked_at
-                AND sym.still_through(o.user_oid, o.role_oid) = '{}'));
+            OR o.revoked_at > of_run.revoked_at AND NOT sym.keeps(o.user_oid, o.role_oid)));
 END
 $$;
 
@@ -90,8 +98,7 @@ DECLARE
     left_marks text[];
 BEGIN
     SELECT * INTO g FROM sym.grants WHERE run = of_run;
-    -- Whoever holds the role still, by other means, may go on with it.
-    IF g.open_then IS NULL OR sym.still_through(g.user_oid, g.role_oid) <> '{}' THEN
+    IF g.open_then IS NULL OR sym.keeps(g.user_oid, g.role_oid) THEN
         RETURN '{}';
     END IF;
     first := g.open_from IS NULL;
