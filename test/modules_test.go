@@ -29,7 +29,7 @@ func TestModules(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			// Terraform's working files stay out of the source.
 			dir := t.TempDir()
-			require.NoError(t, sandbox.CopySource(root, dir, filepath.Join("modules", name)))
+			require.NoError(t, sandbox.CopySource(root, dir, "modules"))
 			env := map[string]string{"AWS_EC2_METADATA_DISABLED": "true"}
 			provider, err := tools.TerraformEnv(dir)
 			require.NoError(t, err)

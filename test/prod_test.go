@@ -135,6 +135,12 @@ func stateBucket(t *testing.T, ctx context.Context, box *sandbox.Sandbox) map[st
 // ownSubnets are subnets of a network that is there already.
 func ownSubnets(t *testing.T, ctx context.Context, box *sandbox.Sandbox) []string {
 	t.Helper()
+	return subnetsOf(t, ctx, box, box.Env())
+}
+
+// subnetsOf are such subnets in the account of whoever the environment says.
+func subnetsOf(t *testing.T, ctx context.Context, box *sandbox.Sandbox, env map[string]string) []string {
+	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.tf"), []byte(`
 terraform {
@@ -153,7 +159,7 @@ output "ids" {
 }
 `), 0o600))
 	options := &terraform.Options{
-		TerraformBinary: box.Terraform, TerraformDir: dir, EnvVars: box.Env(), NoColor: true,
+		TerraformBinary: box.Terraform, TerraformDir: dir, EnvVars: env, NoColor: true,
 		Logger: logger.Discard,
 	}
 	terraform.InitAndApplyContext(t, ctx, options)

@@ -140,6 +140,12 @@ func nameless(t *testing.T, w *world) {
 	_, err := admin.Call(t.Context(), "GET", "/requests", nil)
 	requireCode(t, err, 403, "unknown_caller")
 
+	// An HTTP API lets in nobody of another account.
+	stranger := w.approver(t)
+	stranger.Keys = w.box.Administrator(strangerAccount)
+	_, err = stranger.Call(t.Context(), "GET", "/requests", nil)
+	requireCode(t, err, 403, "")
+
 	// Keys that are not the sandbox's do not even get that far.
 	forged := w.approver(t)
 	forged.Keys.SecretAccessKey = "guessed"

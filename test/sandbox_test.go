@@ -23,7 +23,7 @@ import (
 // outsideAccount is the account of a platform that may drive the same chain;
 // strangerAccount is anybody else's.
 const (
-	outsideAccount  = "222222222222"
+	outsideAccount  = "444444444444"
 	strangerAccount = "333333333333"
 )
 

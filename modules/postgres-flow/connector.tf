@@ -1,49 +1,35 @@
-# The Lambda Connector: the last hop of the chain, which the Runtime Connector
-# alone may take, and from which there is one function to call.
+# The Lambda Connector of the flow: one of its own, or the one that was made in
+# the account of the function.
+
+module "lambda_connector" {
+  source = "../lambda-connector"
+  count  = var.connector == null ? 1 : 0
+
+  flow_name    = var.flow_name
+  function_arn = var.function_arn
+  runtime      = var.runtime
+  tags         = var.tags
+}
+
+moved {
+  from = aws_iam_role.lambda_connector
+  to   = module.lambda_connector[0].aws_iam_role.this
+}
+
+moved {
+  from = aws_iam_role_policy.lambda_connector
+  to   = module.lambda_connector[0].aws_iam_role_policy.this
+}
 
 locals {
-  # on-call becomes SymLambdaOnCall; IAM knows no spaces in a name.
-  connector_name = format(
-    "SymLambda%s",
-    replace(title(replace(var.flow_name, "/[-_]/", " ")), " ", "")
-  )
-}
-
-resource "aws_iam_role" "lambda_connector" {
-  name        = local.connector_name
-  path        = "/sym/"
-  description = "Calls the functions of the flow ${var.flow_name}."
-
-  max_session_duration = 3600
-
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "RuntimeConnector"
-        Effect    = "Allow"
-        Action    = "sts:AssumeRole"
-        Principal = { AWS = var.runtime.connector_role_arn }
-      }
-    ]
-  })
-
-  tags = var.tags
-}
-
-resource "aws_iam_role_policy" "lambda_connector" {
-  name = "connector"
-  role = aws_iam_role.lambda_connector.id
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid      = "InvokeFunction"
-        Effect   = "Allow"
-        Action   = "lambda:InvokeFunction"
-        Resource = var.function_arn
-      }
-    ]
-  })
+  connector = {
+    account_id = one(concat(
+      module.lambda_connector[*].account_id,
+      var.connector[*].account_id
+    ))
+    role_arn = one(concat(
+      module.lambda_connector[*].role_arn,
+      var.connector[*].role_arn
+    ))
+  }
 }

@@ -52,7 +52,7 @@ resource "aws_ssm_parameter" "flow" {
   # Nothing secret: a plan shall show how the rules change.
   insecure_value = jsonencode(merge(local._flow, {
     state_machine_arn    = aws_sfn_state_machine.this.arn
-    lambda_connector_arn = aws_iam_role.lambda_connector.arn
+    lambda_connector_arn = local.connector.role_arn
   }))
 
   tags = var.tags

@@ -5,7 +5,7 @@ output "flow_name" {
 
 output "lambda_connector_role_arn" {
   description = "The role through which the flow's function is called."
-  value       = aws_iam_role.lambda_connector.arn
+  value       = local.connector.role_arn
 }
 
 output "rules" {

@@ -13,7 +13,8 @@ resource "aws_lambda_invocation" "retire" {
 
   depends_on = [
     aws_cloudwatch_metric_alarm.executions,
-    aws_iam_role_policy.lambda_connector,
     aws_sfn_state_machine.this,
+    module.lambda_connector,
+    var.connector,
   ]
 }

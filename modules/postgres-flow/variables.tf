@@ -50,6 +50,19 @@ variable "connect" {
   }
 }
 
+variable "connector" {
+  description = <<-EOT
+    The Lambda Connector, where the function is in another account than the
+    flow: the lambda-connector module, made in that account. Without it the flow
+    makes one beside itself.
+  EOT
+  type = object({
+    account_id = string
+    role_arn   = string
+  })
+  default = null
+}
+
 variable "flow_name" {
   description = "What the flow is called, and its targets' names begin with."
   type        = string
@@ -390,14 +403,15 @@ variable "rules" {
 variable "runtime" {
   description = "The Runtime that the flow belongs to: the sym-runtime module."
   type = object({
-    check_alias        = string
-    code_version       = string
-    connector_role_arn = string
-    error_topic_arn    = string
-    flows_path         = string
-    function_arn       = string
-    function_name      = string
-    runtime_name       = string
+    check_alias           = string
+    code_version          = string
+    connector_account_ids = list(string)
+    connector_role_arn    = string
+    error_topic_arn       = string
+    flows_path            = string
+    function_arn          = string
+    function_name         = string
+    runtime_name          = string
   })
   nullable = false
 }

@@ -66,6 +66,24 @@ resource "aws_iam_role_policy" "this" {
           }
         },
       ],
+      # In one account the key's own policy is enough.
+      !local._foreign_topic ? [] : [
+        {
+          Sid    = "EncryptForTheTopic"
+          Effect = "Allow"
+          Action = ["kms:Decrypt", "kms:GenerateDataKey*"]
+          # The topic's key, whose policy decides. Only SNS may use it for us.
+          Resource = format(
+            "arn:%s:kms:%s:%s:key/*",
+            local.partition, local.region, local._topic.account_id
+          )
+          Condition = {
+            StringEquals = {
+              "kms:ViaService" = "sns.${local.region}.${local._dns_suffix}"
+            }
+          }
+        },
+      ],
       var.auth != "secret" ? [] : [
         {
           Sid      = "ReadPassword"
@@ -112,6 +130,13 @@ resource "aws_iam_role_policy" "this" {
 }
 
 locals {
+  _dns_suffix = data.aws_partition.current.dns_suffix
+  _topic = {
+    account_id = split(":", var.error_topic_arn)[4]
+    region     = split(":", var.error_topic_arn)[3]
+  }
+  _foreign_topic = local._topic.account_id != local.account_id
+
   _ask_rds = (
     var.readers.cluster_id != null || var.readers.instance_id != null
   )
@@ -188,6 +213,18 @@ resource "aws_lambda_function" "this" {
   }
 
   tags = var.tags
+
+  lifecycle {
+    precondition {
+      condition     = local._topic.region == local.region
+      error_message = <<-EOT
+        The function ${var.name} is in ${local.region}, and the error topic
+        ${var.error_topic_arn} is in ${local._topic.region}. Neither CloudWatch's
+        alarms nor Lambda publish to another region: give the function a topic
+        of its own region.
+      EOT
+    }
+  }
 
   # Without its group there Lambda would make one itself, without retention.
   depends_on = [

@@ -1,6 +1,7 @@
 output "function_arn" {
   description = "The function that changes roles."
-  value       = aws_lambda_function.this.arn
+  # Written out, so that a plan knows which account it is in.
+  value = local.function_arn
 
   # Whoever grants by the function may rely on its sweep, and is gone before
   # the function takes back all that it granted.

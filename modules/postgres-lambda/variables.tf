@@ -79,9 +79,20 @@ variable "end_sessions" {
 }
 
 variable "error_topic_arn" {
-  description = "The SNS topic that the alarms go to."
+  description = <<-EOT
+    The SNS topic that the alarms go to, in the function's region. It may be in
+    another account, if the Runtime there has this one in safelist_account_ids.
+  EOT
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[^:]+:sns:[^:]+:[0-9]{12}:[^:]+$", var.error_topic_arn))
+    error_message = <<-EOT
+      The error_topic_arn is the ARN of an SNS topic, and not
+      ${var.error_topic_arn}.
+    EOT
+  }
 }
 
 variable "log_retention_days" {

@@ -85,9 +85,8 @@ resource "aws_iam_role_policy" "runtime_connector" {
         # account. The path is what it is known by, and its own trust policy
         # has the last word.
         Resource = [
-          for id in sort(setunion(
-            [local.account_id], var.safelist_account_ids
-          )) : "arn:${local.partition}:iam::${id}:role/sym/*"
+          for id in local.connector_account_ids :
+          "arn:${local.partition}:iam::${id}:role/sym/*"
         ]
       },
       {

@@ -1,6 +1,27 @@
 # Where everything that needs a human goes: the workflow's alarm, CloudWatch's
 # alarms, the Runtime's own errors. Subscribe an address or a pager to it.
 
+# Databases may be in other accounts. Their functions publish what they could not
+# do, and so do their alarms; nobody else of those accounts may.
+locals {
+  error_topic_name = "${local.name}-errors"
+  error_topic_arn = format(
+    "arn:%s:sns:%s:%s:%s",
+    local.partition, local.region, local.account_id, local.error_topic_name
+  )
+
+  _other_accounts = sort(setsubtract(
+    var.safelist_account_ids, [local.account_id]
+  ))
+  _other_account_roots = [
+    for id in local._other_accounts : "arn:${local.partition}:iam::${id}:root"
+  ]
+  _other_account_roles = [
+    for id in local._other_accounts :
+    "arn:${local.partition}:iam::${id}:role/sym/*"
+  ]
+}
+
 # A key of our own, since CloudWatch may not use the one that AWS manages.
 resource "aws_kms_key" "errors" {
   description             = "The errors of the ${var.runtime_name} Runtime."
@@ -27,7 +48,7 @@ resource "aws_kms_key" "errors" {
         Resource  = "*"
         Principal = { Service = "cloudwatch.amazonaws.com" }
         Condition = {
-          StringEquals = { "aws:SourceAccount" = local.account_id }
+          StringEquals = { "aws:SourceAccount" = local.connector_account_ids }
         }
       },
       {
@@ -40,7 +61,7 @@ resource "aws_kms_key" "errors" {
         Principal = { AWS = "*" }
         Condition = {
           StringEquals = {
-            "kms:CallerAccount" = local.account_id
+            "kms:CallerAccount" = local.connector_account_ids
             "kms:ViaService"    = "sns.${local.region}.amazonaws.com"
           }
         }
@@ -52,7 +73,7 @@ resource "aws_kms_key" "errors" {
 }
 
 resource "aws_sns_topic" "errors" {
-  name              = "${local.name}-errors"
+  name              = local.error_topic_name
   kms_master_key_id = aws_kms_key.errors.arn
   tags              = var.tags
 }
@@ -62,18 +83,32 @@ resource "aws_sns_topic_policy" "errors" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "AlarmsPublish"
-        Effect    = "Allow"
-        Action    = "sns:Publish"
-        Resource  = aws_sns_topic.errors.arn
-        Principal = { Service = "cloudwatch.amazonaws.com" }
-        Condition = {
-          StringEquals = { "aws:SourceAccount" = local.account_id }
+    Statement = concat(
+      [
+        {
+          Sid       = "AlarmsPublish"
+          Effect    = "Allow"
+          Action    = "sns:Publish"
+          Resource  = aws_sns_topic.errors.arn
+          Principal = { Service = "cloudwatch.amazonaws.com" }
+          Condition = {
+            StringEquals = { "aws:SourceAccount" = local.connector_account_ids }
+          }
         }
-      }
-    ]
+      ],
+      length(local._other_accounts) == 0 ? [] : [
+        {
+          Sid       = "FunctionsOfOtherAccountsPublish"
+          Effect    = "Allow"
+          Action    = "sns:Publish"
+          Resource  = aws_sns_topic.errors.arn
+          Principal = { AWS = local._other_account_roots }
+          Condition = {
+            ArnLike = { "aws:PrincipalArn" = local._other_account_roles }
+          }
+        }
+      ]
+    )
   })
 }
 

@@ -16,4 +16,9 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
   region     = data.aws_region.current.name
+
+  # The Runtime's own account, and those where databases are.
+  connector_account_ids = sort(setunion(
+    [local.account_id], var.safelist_account_ids
+  ))
 }

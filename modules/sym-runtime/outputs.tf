@@ -25,6 +25,11 @@ output "code_version" {
   value       = aws_lambda_function.runtime.last_modified
 }
 
+output "connector_account_ids" {
+  description = "The accounts whose connectors the Runtime may assume."
+  value       = local.connector_account_ids
+}
+
 output "connector_role_arn" {
   description = "The Runtime Connector, which flows trust."
   value       = aws_iam_role.runtime_connector.arn
@@ -40,7 +45,14 @@ output "connector_role_name" {
 
 output "error_topic_arn" {
   description = "Where everything that needs a human is published."
-  value       = aws_sns_topic.errors.arn
+  # Written out, so that a plan knows which account and region it is in.
+  value = local.error_topic_arn
+
+  # Whoever gets the ARN may publish.
+  depends_on = [
+    aws_sns_topic.errors,
+    aws_sns_topic_policy.errors,
+  ]
 }
 
 output "external_id" {

@@ -150,7 +150,10 @@ variable "runtime_name" {
 }
 
 variable "safelist_account_ids" {
-  description = "Other accounts whose /sym/ roles the Runtime may assume."
+  description = <<-EOT
+    Other accounts in which databases are: the Runtime may assume their /sym/
+    roles, and those and the accounts' alarms may publish to the error topic.
+  EOT
   type        = set(string)
   default     = []
   nullable    = false

@@ -38,14 +38,15 @@ variables {
   }
   function_arn = "arn:aws:lambda:eu-west-1:111111111111:function:postgres"
   runtime = {
-    check_alias        = "check"
-    code_version       = "2026-11-24T12:00:00.000+0000"
-    connector_role_arn = "arn:aws:iam::111111111111:role/sym/SymRuntimeProd"
-    error_topic_arn    = "arn:aws:sns:eu-west-1:111111111111:errors"
-    flows_path         = "/sym/prod/flows"
-    function_arn       = "arn:aws:lambda:eu-west-1:111111111111:function:rt"
-    function_name      = "rt"
-    runtime_name       = "prod"
+    check_alias           = "check"
+    code_version          = "2026-11-24T12:00:00.000+0000"
+    connector_account_ids = ["111111111111", "222222222222"]
+    connector_role_arn    = "arn:aws:iam::111111111111:role/sym/SymRuntimeProd"
+    error_topic_arn       = "arn:aws:sns:eu-west-1:111111111111:errors"
+    flows_path            = "/sym/prod/flows"
+    function_arn          = "arn:aws:lambda:eu-west-1:111111111111:function:rt"
+    function_name         = "rt"
+    runtime_name          = "prod"
   }
   targets = [
     { role_name = "read_only", label = "Read only", max_duration = 600 },
@@ -54,14 +55,6 @@ variables {
 }
 
 run "names" {
-  assert {
-    condition = (
-      aws_iam_role.lambda_connector.name == "SymLambdaPostgres" &&
-      aws_iam_role.lambda_connector.path == "/sym/"
-    )
-    error_message = "The Lambda Connector is /sym/SymLambda and the flow."
-  }
-
   assert {
     condition     = aws_sfn_state_machine.this.name == "sym-prod-postgres"
     error_message = "The machine's name lacks the prefix the Runtime may start."
@@ -78,35 +71,57 @@ run "names" {
   }
 }
 
-run "a_flow_of_two_words" {
-  variables {
-    flow_name = "on-call"
-  }
-
+run "the_connector_is_its_own" {
   assert {
-    condition     = aws_iam_role.lambda_connector.name == "SymLambdaOnCall"
-    error_message = "Each word of the flow's name has its capital."
+    condition = (
+      output.lambda_connector_role_arn ==
+      "arn:aws:iam::111111111111:role/sym/mock"
+    )
+    error_message = "The flow makes a connector where it is given none."
   }
 }
 
-run "only_the_runtime_connector_is_trusted" {
-  assert {
-    condition = [
-      for statement in jsondecode(
-        aws_iam_role.lambda_connector.assume_role_policy
-      ).Statement : statement.Principal
-    ] == [{ AWS = "arn:aws:iam::111111111111:role/sym/SymRuntimeProd" }]
-    error_message = "The Lambda Connector trusts someone else."
+run "the_connector_of_another_account" {
+  variables {
+    connector = {
+      account_id = "222222222222"
+      role_arn   = "arn:aws:iam::222222222222:role/sym/SymLambdaPostgres"
+    }
+    function_arn = "arn:aws:lambda:eu-west-1:222222222222:function:postgres"
   }
 
   assert {
-    condition = [
-      for statement in jsondecode(
-        aws_iam_role_policy.lambda_connector.policy
-      ).Statement : [statement.Action, statement.Resource]
-    ] == [["lambda:InvokeFunction", var.function_arn]]
-    error_message = "The Lambda Connector may do something else."
+    condition = (
+      length(module.lambda_connector) == 0 &&
+      jsondecode(aws_ssm_parameter.flow.insecure_value).lambda_connector_arn
+      == "arn:aws:iam::222222222222:role/sym/SymLambdaPostgres"
+    )
+    error_message = "The Runtime reads the connector that the flow was given."
   }
+}
+
+run "an_account_that_the_runtime_may_not_reach" {
+  command = plan
+
+  variables {
+    connector = {
+      account_id = "333333333333"
+      role_arn   = "arn:aws:iam::333333333333:role/sym/SymLambdaPostgres"
+    }
+    function_arn = "arn:aws:lambda:eu-west-1:333333333333:function:postgres"
+  }
+
+  expect_failures = [data.aws_lambda_invocation.check_rules]
+}
+
+run "a_function_of_another_account_than_the_connector" {
+  command = plan
+
+  variables {
+    function_arn = "arn:aws:lambda:eu-west-1:222222222222:function:postgres"
+  }
+
+  expect_failures = [data.aws_lambda_invocation.check_rules]
 }
 
 run "what_the_runtime_reads" {

@@ -40,14 +40,15 @@ variables {
     leads = [" Lea@Example.com", "lou@example.com", "lea@example.com"]
   }
   runtime = {
-    check_alias        = "check"
-    code_version       = "2026-11-24T12:00:00.000+0000"
-    connector_role_arn = "arn:aws:iam::111111111111:role/sym/SymRuntimeProd"
-    error_topic_arn    = "arn:aws:sns:eu-west-1:111111111111:errors"
-    flows_path         = "/sym/prod/flows"
-    function_arn       = "arn:aws:lambda:eu-west-1:111111111111:function:rt"
-    function_name      = "rt"
-    runtime_name       = "prod"
+    check_alias           = "check"
+    code_version          = "2026-11-24T12:00:00.000+0000"
+    connector_account_ids = ["111111111111"]
+    connector_role_arn    = "arn:aws:iam::111111111111:role/sym/SymRuntimeProd"
+    error_topic_arn       = "arn:aws:sns:eu-west-1:111111111111:errors"
+    flows_path            = "/sym/prod/flows"
+    function_arn          = "arn:aws:lambda:eu-west-1:111111111111:function:rt"
+    function_name         = "rt"
+    runtime_name          = "prod"
   }
   targets = [
     { role_name = "read_only", max_duration = 7200, default_duration = 900 },

@@ -10,7 +10,7 @@ mock_provider "aws" {
   }
 
   mock_data "aws_partition" {
-    defaults = { partition = "aws" }
+    defaults = { dns_suffix = "amazonaws.com", partition = "aws" }
   }
 
   mock_data "aws_region" {
@@ -98,6 +98,44 @@ run "failed_sweeps_are_told" {
     ] == [var.error_topic_arn]
     error_message = "Lambda publishes in the function's name."
   }
+}
+
+run "the_topic_of_another_account" {
+  variables {
+    error_topic_arn = "arn:aws:sns:eu-west-1:222222222222:errors"
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
+      [statement.Resource, statement.Condition.StringEquals["kms:ViaService"]]
+      if statement.Sid == "EncryptForTheTopic"
+      ] == [[
+        "arn:aws:kms:eu-west-1:222222222222:key/*",
+        "sns.eu-west-1.amazonaws.com",
+    ]]
+    error_message = "In another account the key's policy alone lets nobody in."
+  }
+}
+
+run "the_topic_of_another_region" {
+  command = plan
+
+  variables {
+    error_topic_arn = "arn:aws:sns:eu-west-2:111111111111:errors"
+  }
+
+  expect_failures = [aws_lambda_function.this]
+}
+
+run "no_topic" {
+  command = plan
+
+  variables {
+    error_topic_arn = "errors"
+  }
+
+  expect_failures = [var.error_topic_arn]
 }
 
 run "with_a_token" {

@@ -717,3 +717,62 @@ run "more_people_than_the_environment_holds" {
 
   expect_failures = [aws_lambda_function.runtime]
 }
+
+run "databases_in_another_account" {
+  variables {
+    safelist_account_ids = ["222222222222"]
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_sns_topic_policy.errors.policy).Statement :
+      statement.Sid => [statement.Principal, statement.Condition]
+      } == {
+      AlarmsPublish = [
+        { Service = "cloudwatch.amazonaws.com" },
+        { StringEquals = {
+          "aws:SourceAccount" = ["111111111111", "222222222222"]
+        } },
+      ]
+      FunctionsOfOtherAccountsPublish = [
+        { AWS = ["arn:aws:iam::222222222222:root"] },
+        { ArnLike = {
+          "aws:PrincipalArn" = ["arn:aws:iam::222222222222:role/sym/*"]
+        } },
+      ]
+    }
+    error_message = "Alarms and functions of the account publish, nobody else."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_kms_key.errors.policy).Statement :
+      statement.Condition.StringEquals
+      if statement.Sid != "AdministerThroughIam"
+      ] == [
+      { "aws:SourceAccount" = ["111111111111", "222222222222"] },
+      {
+        "kms:CallerAccount" = ["111111111111", "222222222222"]
+        "kms:ViaService"    = "sns.eu-west-1.amazonaws.com"
+      },
+    ]
+    error_message = "Who publishes to the topic has to be let use its key."
+  }
+
+  assert {
+    condition = output.connector_account_ids == tolist([
+      "111111111111", "222222222222",
+    ])
+    error_message = "Flows have to know where the Runtime may assume roles."
+  }
+}
+
+run "databases_in_one_account" {
+  assert {
+    condition = [
+      for statement in jsondecode(aws_sns_topic_policy.errors.policy).Statement :
+      statement.Sid
+    ] == ["AlarmsPublish"]
+    error_message = "The topic is open to another account."
+  }
+}

@@ -141,7 +141,8 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	request := a.request(r, body, *found)
 	if found.AuthorizationType == "AWS_IAM" {
 		signed, caller, err := a.apis.front.authenticate(r, body)
-		if err != nil || signed.service != "execute-api" {
+		// An HTTP API has no resource policy that could let another account in.
+		if err != nil || signed.service != "execute-api" || caller.Account != a.account {
 			apiMessage(w, http.StatusForbidden, "Forbidden")
 			return
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -40,11 +39,7 @@ func (f *Front) sendFailure(
 	if err != nil {
 		return err
 	}
-	_, err = f.ask(ctx, account, "sns", url.Values{
-		"Action": {"Publish"}, "Version": {"2010-03-31"}, "TopicArn": {topic},
-		"Message": {string(record)},
-	})
-	return err
+	return f.publishFailure(ctx, arn, topic, record)
 }
 
 // failureTopic is the topic for a function's failed calls; empty if there is none.

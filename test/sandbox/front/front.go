@@ -191,6 +191,8 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.schedules.serve(w, r, c)
 	case c.service == "states":
 		f.states(w, r, c)
+	case c.service == "sns":
+		f.serveSNS(w, r, c)
 	default:
 		f.forward(w, r, c)
 	}

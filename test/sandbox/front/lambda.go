@@ -72,6 +72,12 @@ func (f *Front) invokeCall(w http.ResponseWriter, r *http.Request, c call, name 
 	if qualifier := r.URL.Query().Get("Qualifier"); qualifier != "" {
 		arn += ":" + qualifier
 	}
+	if err := f.mayInvoke(r.Context(), c.caller, arn); err != nil {
+		f.Log.Warn("invoke", "function", arn, "error", err)
+		c.fail(w, http.StatusForbidden, "AccessDeniedException", fmt.Sprintf("User: %s is not authorized "+
+			"to perform: lambda:InvokeFunction on resource: %s", c.caller.ARN, arn))
+		return
+	}
 	if r.Header.Get("X-Amz-Invocation-Type") == "Event" {
 		go func() { _ = f.invokeLater(context.WithoutCancel(r.Context()), c.caller, arn, c.body) }()
 		w.WriteHeader(http.StatusAccepted)

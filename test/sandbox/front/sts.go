@@ -87,23 +87,13 @@ func (f *Front) trust(ctx context.Context, caller Identity, roleARN, externalID 
 	if err != nil {
 		return role, err
 	}
-	conditions := map[string]string{
-		"aws:principalarn":     caller.ARN,
-		"aws:principalaccount": caller.Account,
-	}
-	if caller.RoleARN != "" {
-		conditions["aws:principalarn"] = caller.RoleARN
-	}
+	keys := conditions(caller)
 	if externalID != "" {
-		conditions["sts:externalid"] = externalID
-	}
-	if caller.Service != "" {
-		conditions["aws:sourceaccount"] = caller.Account
-		conditions["aws:sourcearn"] = caller.ARN
+		keys["sts:externalid"] = externalID
 	}
 	decision := role.policy.Decide(policy.Call{
 		Action: "sts:AssumeRole", Principals: caller.principals(),
-		Service: caller.Service, Context: conditions,
+		Service: caller.Service, Context: keys,
 	})
 	if !decision.Allowed {
 		return role, fmt.Errorf("%s may not assume %s: %s", caller.ARN, roleARN, decision.Reason)
