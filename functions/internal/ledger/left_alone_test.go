@@ -182,7 +182,8 @@ func TestEndsWithoutASearch(t *testing.T) {
 			{"another server", "UPDATE sym.grants SET origin = '1/2'",
 				"The role was granted in another server or database, before this ledger was copied."},
 			{"broken", `CREATE OR REPLACE FUNCTION sym.left_behind(holder oid, role oid, since xid8,
-				oldest xid8 DEFAULT NULL, OUT kind text, OUT what text, OUT undo text, OUT safe boolean)
+				oldest xid8 DEFAULT NULL, OUT kind text, OUT what text, OUT undo text, OUT safe boolean,
+				OUT written xid)
 				RETURNS SETOF record LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END'`,
 				"The search failed: the database answered: no (P0001)."},
 			{"older", "DROP FUNCTION sym.left_behind(oid, oid, xid8, xid8)", older},
@@ -205,8 +206,8 @@ func TestSearchGoesOnAfterAPartThatFails(t *testing.T) {
 		exec(f, f.root, "GRANT CREATE ON SCHEMA public TO PUBLIC")
 		exec(f, f.owner, `CREATE OR REPLACE FUNCTION sym.changed_privileges(listed integer,
 			relations oid[], large_objects oid[], types boolean) RETURNS TABLE (classid oid, objid oid,
-			objsubid integer, owner oid, acl aclitem[], type "char", words text, dbid oid)
-			LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END'`)
+			objsubid integer, owner oid, acl aclitem[], type "char", words text, dbid oid,
+			written xid) LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END'`)
 		f.escalate("run", "alice", "readonly")
 		alice := f.login("alice")
 		exec(f, alice, "CREATE TABLE kept (x int)")

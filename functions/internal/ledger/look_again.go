@@ -52,8 +52,8 @@ func (s *sweep) lookAgain(ctx context.Context) (looked []look) {
 	}
 	runs, err := s.toLookAt(ctx)
 	if err != nil {
-		s.told = append(s.told, fmt.Sprintf("Which of the runs that have ended have to be looked at "+
-			"again could not be found out: %s.", s.explain(ctx, "", err)))
+		s.told = append(s.told, fmt.Sprintf("What was left behind after the end of runs could "+
+			"not be looked at. %s", reasonNotLooked(s.explain(ctx, "", err))))
 		return nil
 	}
 	for _, run := range runs {

@@ -39,10 +39,11 @@ $$;
 CREATE OR REPLACE FUNCTION sym.listed_later(of_run sym.grants) RETURNS xid8
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN (SELECT min(least(o.granted_in, o.oldest_then)) FROM sym.grants o
+    RETURN (SELECT least(o.granted_in, o.oldest_then) AS oldest FROM sym.grants o
         WHERE o.role_oid = of_run.role_oid AND o.run <> of_run.run AND o.origin = of_run.origin
           AND o.granted_in IS NOT NULL AND (o.revoked_at IS NULL
-            OR o.revoked_at > of_run.revoked_at AND NOT sym.keeps(o.user_oid, o.role_oid)));
+            OR o.revoked_at > of_run.revoked_at AND NOT sym.keeps(o.user_oid, o.role_oid))
+        ORDER BY oldest LIMIT 1);
 END
 $$;
 
