@@ -6,20 +6,27 @@
 -- no right.
 CREATE OR REPLACE FUNCTION sym.in_use(role oid)
 RETURNS TABLE (transaction text, what text, undo text)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     -- The rights by which a user can be at work on a table, besides those to its columns.
     working text := 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER'
         || CASE WHEN current_setting('server_version_num')::int >= 170000 THEN ', MAINTAIN'
             ELSE '' END;
+    here    oid := (SELECT a.datid FROM pg_stat_get_activity(pg_backend_pid()) a);
+    trusted oid[];
     led     oid[];
-    here    oid := (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
-    trusted oid[] := ARRAY(
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_lock_status() l
+        WHERE l.locktype = 'relation' AND l.granted AND l.database = here AND l.relation >= 16384
+          AND l.pid IS DISTINCT FROM pg_backend_pid()) THEN
+        RETURN;
+    END IF;
+    trusted := ARRAY(
         SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'sym'
         UNION
         SELECT unnest(p.polroles) FROM pg_policy p
         WHERE p.polrelid = 'sym.grants'::regclass AND p.polname = 'broker');
-BEGIN
     WITH RECURSIVE reached (oid) AS (
         SELECT role
         UNION

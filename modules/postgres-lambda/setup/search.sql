@@ -8,7 +8,8 @@
 -- in any case.
 CREATE OR REPLACE FUNCTION sym.search(of_run text, gone boolean, taking boolean, most integer)
 RETURNS json
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     g        sym.grants;
     since    xid8 := pg_snapshot_xmin(pg_current_snapshot());
