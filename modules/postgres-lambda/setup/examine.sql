@@ -9,7 +9,8 @@
 -- "never" counts.
 CREATE OR REPLACE FUNCTION sym.examine(target oid, as_user boolean)
 RETURNS TABLE (severity text, through name, what text)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     version int := current_setting('server_version_num')::int;
     us      oid := (SELECT polroles[1] FROM pg_policy

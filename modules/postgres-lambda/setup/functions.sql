@@ -64,7 +64,8 @@ CREATE OR REPLACE FUNCTION sym.end_sessions(
     holder oid, role oid, patience interval DEFAULT '3 seconds',
     revoked timestamptz DEFAULT NULL
 ) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     users    oid[];
     found    integer[];
@@ -145,7 +146,8 @@ $$;
 -- they hold the lock on a virtual transaction, but they are not in the list of sessions yet, or
 -- appear there without a user and a database.
 CREATE OR REPLACE FUNCTION sym.starting() RETURNS integer[]
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     seen  integer[];
     again integer[];
@@ -172,7 +174,8 @@ $$;
 -- too, so those are listed only if they have locks that their role has no right to. Each comes
 -- with the statement that ends it, which only its owner and superusers may run.
 CREATE OR REPLACE FUNCTION sym.prepared(holder oid, role oid, since timestamptz) RETURNS text[]
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     RETURN ARRAY(
         WITH RECURSIVE led (oid) AS (

@@ -86,7 +86,8 @@ $$;
 -- transaction is called by its number, since its virtual one changes when the server restarts. It
 -- had its virtual number before it was prepared.
 CREATE OR REPLACE FUNCTION sym.open_now() RETURNS TABLE (transaction text, before text)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     RETURN QUERY
     SELECT CASE WHEN l.pid IS NULL THEN 'prepared ' || l.transactionid

@@ -5,7 +5,8 @@
 CREATE OR REPLACE FUNCTION sym.whose(
     holder oid, role oid, OUT broker oid, OUT led oid[], OUT theirs oid[], OUT own_too oid[],
     OUT pinned oid[]
-) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+) LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     runner oid;

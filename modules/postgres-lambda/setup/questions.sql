@@ -12,7 +12,8 @@ $$;
 CREATE OR REPLACE FUNCTION sym.held_by_others(
     not_run text, of_user oid, of_role oid, here text, expired_too boolean
 ) RETURNS boolean
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     RETURN EXISTS (SELECT FROM sym.grants o
         WHERE o.user_oid = of_user AND o.role_oid = of_role AND o.origin = here
@@ -32,7 +33,8 @@ $$;
 CREATE OR REPLACE FUNCTION sym.situation(
     of_run text, of_user text, of_role text, locking boolean
 ) RETURNS json
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     here    text := sym.origin();
     us      oid := (SELECT oid FROM pg_roles WHERE rolname = current_user);
@@ -104,7 +106,8 @@ CREATE OR REPLACE FUNCTION sym.note_granted(
     of_run text, of_user text, of_role text, by_requester text, for_reason text,
     from_micros bigint, to_micros bigint, stood boolean, ours boolean
 ) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     u      oid;
     r      oid;
@@ -138,7 +141,8 @@ $$;
 -- What the ledger and the catalogue say about a run that is to end. It locks the user's row until
 -- the transaction is over.
 CREATE OR REPLACE FUNCTION sym.holding(of_run text) RETURNS json
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     here  text := sym.origin();
     us    oid := (SELECT oid FROM pg_roles WHERE rolname = current_user);
@@ -183,7 +187,8 @@ $$;
 CREATE OR REPLACE FUNCTION sym.note_revoked(
     of_run text, of_user bigint, of_role bigint, grantors text[]
 ) RETURNS integer
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     UPDATE sym.grants SET revoked_at = clock_timestamp() WHERE run = of_run AND revoked_at IS NULL;
     RETURN (SELECT count(*) FROM pg_auth_members m
@@ -195,7 +200,8 @@ $$;
 -- How a user still holds a role: the role itself if the user is a direct member, otherwise the
 -- members of the role through which the user has it.
 CREATE OR REPLACE FUNCTION sym.still_through(holder oid, role oid) RETURNS text[]
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     IF holder IS NULL OR role IS NULL OR NOT EXISTS (SELECT FROM pg_roles u, pg_roles r
         WHERE u.oid = holder AND r.oid = role AND (sym.holds(u.oid, r.oid)
@@ -228,7 +234,8 @@ CREATE OR REPLACE FUNCTION sym.finish(
     of_run text, of_user bigint, of_role bigint, ending boolean, listed boolean,
     patience_ms bigint
 ) RETURNS json
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     ended    integer;
     readers  boolean := listed;
