@@ -2,7 +2,9 @@ package test
 
 import (
 	"maps"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/gruntwork-io/terratest/modules/logger"
@@ -13,11 +15,11 @@ import (
 	"sym-postgres-quickstart/test/sandbox/tools"
 )
 
-// TestModules runs each module's own tests (terraform test), which need no
-// account.
+// TestModules runs the modules' and the environments' own tests (terraform test),
+// which need no account.
 func TestModules(t *testing.T) {
 	t.Parallel()
-	modules, err := filepath.Glob("../modules/*/tests")
+	modules, err := filepath.Glob("../*/*/tests")
 	require.NoError(t, err)
 	require.NotEmpty(t, modules)
 	program, err := tools.Terraform(t.Context())
@@ -25,21 +27,37 @@ func TestModules(t *testing.T) {
 	root, err := filepath.Abs("..")
 	require.NoError(t, err)
 	for _, tests := range modules {
-		name := filepath.Base(filepath.Dir(tests))
+		name, err := filepath.Rel("..", filepath.Dir(tests))
+		require.NoError(t, err)
 		t.Run(name, func(t *testing.T) {
 			// Terraform's working files stay out of the source.
 			dir := t.TempDir()
-			require.NoError(t, sandbox.CopySource(root, dir, "modules"))
+			folders := []string{"modules"}
+			if !strings.HasPrefix(name, "modules") {
+				folders = append(folders, name)
+				somePackages(t, dir)
+			}
+			require.NoError(t, sandbox.CopySource(root, dir, folders...))
 			env := map[string]string{"AWS_EC2_METADATA_DISABLED": "true"}
 			provider, err := tools.TerraformEnv(dir)
 			require.NoError(t, err)
 			maps.Copy(env, provider)
 			options := &terraform.Options{
-				TerraformBinary: program, TerraformDir: filepath.Join(dir, "modules", name),
+				TerraformBinary: program, TerraformDir: filepath.Join(dir, name),
 				EnvVars: env, NoColor: true, Logger: logger.Discard,
 			}
-			terraform.InitContext(t, t.Context(), options)
+			terraform.RunTerraformCommandContext(t, t.Context(), options, "init", "-backend=false", "-no-color")
 			terraform.RunTerraformCommandContext(t, t.Context(), options, "test", "-no-color")
 		})
+	}
+}
+
+// somePackages puts files where an environment has its packages. Any do where nothing is uploaded.
+func somePackages(t *testing.T, dir string) {
+	t.Helper()
+	dir = filepath.Join(dir, "functions", "dist")
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	for _, name := range []string{"postgres.zip", "runtime.zip", "seed.zip"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(name), 0o600))
 	}
 }

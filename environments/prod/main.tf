@@ -15,21 +15,22 @@ locals {
     subnet_ids         = module.db[0].private_subnet_ids
     user               = "sym_broker"
     } : {
-    auth               = var.pg_connection_config.auth
-    database           = var.pg_connection_config.database
-    host               = var.pg_connection_config.host
-    port               = var.pg_connection_config.port
-    resource_id        = var.pg_connection_config.resource_id
+    auth               = local.pg_connection_config.auth
+    database           = local.pg_connection_config.database
+    host               = local.pg_connection_config.host
+    port               = local.pg_connection_config.port
+    resource_id        = local.pg_connection_config.resource_id
     security_group_ids = []
-    sslmode            = var.pg_connection_config.sslmode
+    sslmode            = local.pg_connection_config.sslmode
     subnet_ids         = var.lambda_subnet_ids
-    user               = var.pg_connection_config.user
+    user               = local.pg_connection_config.user
   }
 
-  # Those of your database; the example's are found without.
-  readers = {
-    for name, value in var.readers : name => value if !var.db_enabled
-  }
+  # Those of your database; the example's are found without. What is no object
+  # goes on as it is, for the module to say so.
+  readers = try({
+    for name, value in var.readers : name => var.db_enabled ? null : value
+  }, var.readers)
 
   # What people are told to connect with. To verify the certificate they would
   # need a file of root certificates, whose place on their machine is theirs.
@@ -43,14 +44,14 @@ locals {
   _placeholders = ["", "changeme"]
   missing = compact([
     contains(local._placeholders, lower(coalesce(
-      var.pg_connection_config.host, "changeme"
+      local.pg_connection_config.host, "changeme"
     ))) ? "pg_connection_config.host" : "",
     contains(local._placeholders, lower(coalesce(
-      var.pg_connection_config.user, "changeme"
+      local.pg_connection_config.user, "changeme"
     ))) ? "pg_connection_config.user" : "",
     (
-      var.pg_connection_config.auth == "iam" &&
-      var.pg_connection_config.resource_id == null
+      local.pg_connection_config.auth == "iam" &&
+      local.pg_connection_config.resource_id == null
     ) ? "pg_connection_config.resource_id" : "",
     length(var.lambda_subnet_ids) == 0 ? "lambda_subnet_ids" : "",
   ])
@@ -89,18 +90,23 @@ module "db" {
 module "postgres_lambda" {
   source = "../../modules/postgres-lambda"
 
-  architecture         = var.architecture
-  auth                 = local.database.auth
-  connection           = local.database
+  architecture = var.architecture
+  auth         = local.database.auth
+  connection = {
+    database = local.database.database
+    host     = local.database.host
+    port     = local.database.port
+    user     = local.database.user
+  }
   db_resource_id       = local.database.resource_id
   end_sessions         = var.end_sessions
   error_topic_arn      = module.sym_runtime.error_topic_arn
-  max_duration_seconds = max(1, var.pg_targets[*].max_duration...)
+  max_duration_seconds = local.max_duration
   name                 = "${local.name}-postgres"
   on_end               = var.on_end
   package              = "${var.package_dir}/postgres.zip"
   readers              = local.readers
-  roles                = var.pg_targets[*].role_name
+  roles                = local.roles
   security_group_ids = concat(
     local.database.security_group_ids, var.lambda_security_group_ids
   )

@@ -22,13 +22,11 @@ variable "architecture" {
 variable "audit_bucket" {
   description = <<-EOT
     Whether to keep the audit records in a bucket too, which nobody can change
-    or empty for so many days (S3 Object Lock). `mode` is `GOVERNANCE` or
-    `COMPLIANCE`; in the latter not even the account's root can.
+    or empty for `retention_days` (S3 Object Lock). `mode` is `GOVERNANCE` (the
+    default) or `COMPLIANCE`; in the latter not even the account's root can.
   EOT
-  type = object({
-    mode           = optional(string, "GOVERNANCE")
-    retention_days = number
-  })
+  # The module sym-runtime checks every field of it.
+  type    = any
   default = null
 }
 
@@ -129,15 +127,13 @@ variable "flow_name" {
 
 variable "flow_vars" {
   description = <<-EOT
-    `request_channel` is the Slack channel for requests, `approvers` a
-    comma-separated list of e-mail addresses. `tell_approvers` is how approvers
-    hear of a request in Slack: `mention`, `message`, `both` or `none`.
+    `request_channel` (`"#access-requests"`) is the Slack channel for requests,
+    `approvers` a comma-separated list of e-mail addresses. `tell_approvers` is
+    how approvers hear of a request in Slack: `mention` (the default),
+    `message`, `both` or `none`.
   EOT
-  type = object({
-    approvers       = optional(string, "")
-    request_channel = optional(string, "#access-requests")
-    tell_approvers  = optional(string, "mention")
-  })
+  # The module postgres-flow checks every field of it.
+  type     = any
   default  = {}
   nullable = false
 }
@@ -189,38 +185,122 @@ variable "package_dir" {
   nullable    = false
 }
 
+# Of any type, see fields.tf.
 variable "pg_connection_config" {
   description = <<-EOT
-    Your database, and the user that setup.sql made for the function. `auth` is
-    `secret` (the password is in the secret of the output password_secret_arn)
+    Your database, and the user that setup.sql made for the function: `host`,
+    `port` (5432), `database` (`postgres`) and `user`. `auth` is `secret` (the
+    default: the password is in the secret of the output password_secret_arn)
     or `iam` (a token of RDS, which wants the `resource_id` of the instance or
-    cluster).
+    cluster). `sslmode` is `verify-full` (the default), `verify-ca` or
+    `require`.
   EOT
-  type = object({
-    auth        = optional(string, "secret")
-    database    = optional(string, "postgres")
-    host        = optional(string)
-    port        = optional(number, 5432)
-    resource_id = optional(string)
-    sslmode     = optional(string, "verify-full")
-    user        = optional(string)
-  })
-  default  = {}
-  nullable = false
+  type        = any
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition = try(length(setsubtract(
+      keys(var.pg_connection_config), keys(local.fields.pg_connection_config)
+    )) == 0, false)
+    error_message = try(
+      format(
+        "pg_connection_config has no field %s. Its fields are %s.",
+        join(" or ", setsubtract(
+          keys(var.pg_connection_config),
+          keys(local.fields.pg_connection_config)
+        )),
+        join(", ", keys(local.fields.pg_connection_config))
+      ),
+      "pg_connection_config must be an object, such as { host = \"…\" }."
+    )
+  }
+
+  validation {
+    condition = alltrue([
+      for field, kind in local.fields.pg_connection_config :
+      kind == "number" ? can(tonumber(try(var.pg_connection_config[field], null)))
+      : can(tostring(try(var.pg_connection_config[field], null)))
+    ])
+    error_message = join("\n", [
+      for field, kind in local.fields.pg_connection_config : format(
+        "pg_connection_config.%s must be a %s, not %s.", field, kind,
+        jsonencode(try(var.pg_connection_config[field], null))
+      )
+      if !(
+        kind == "number" ? can(tonumber(try(var.pg_connection_config[field], null)))
+        : can(tostring(try(var.pg_connection_config[field], null)))
+      )
+    ])
+  }
 }
 
 variable "pg_targets" {
   description = <<-EOT
-    The roles that people can ask for, and for how many seconds. The example
+    The roles that people can ask for: a list of `role_name`, `label`,
+    `max_duration` (3600) and `default_duration`, both in seconds. The example
     database has readonly and readwrite.
   EOT
-  type = list(object({
-    default_duration = optional(number)
-    label            = optional(string)
-    max_duration     = optional(number, 3600)
-    role_name        = string
-  }))
+  # Of any type, see fields.tf.
+  type     = any
   nullable = false
+
+  validation {
+    condition = !can(keys(var.pg_targets)) && can([
+      for target in var.pg_targets : keys(target)
+    ])
+    error_message = <<-EOT
+      pg_targets must be a list of objects, such as
+      [{ role_name = "readonly" }].
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for fields in try([for target in var.pg_targets : keys(target)], []) : (
+        length(setsubtract(fields, keys(local.fields.pg_targets))) == 0 &&
+        contains(fields, "role_name")
+      )
+    ])
+    error_message = join("\n", flatten([
+      for index, fields in try(
+        [for target in var.pg_targets : keys(target)], []
+        ) : concat(
+        [
+          for field in setsubtract(fields, keys(local.fields.pg_targets)) :
+          format(
+            "pg_targets[%d] has no field %s. Its fields are %s.", index, field,
+            join(", ", keys(local.fields.pg_targets))
+          )
+        ],
+        contains(fields, "role_name") ? [] : [
+          format("pg_targets[%d] needs a role_name, and has none.", index)
+        ]
+      )
+    ]))
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for target in try([for target in var.pg_targets : target], []) : [
+        for field, kind in local.fields.pg_targets :
+        kind == "number" ? can(tonumber(try(target[field], null)))
+        : can(tostring(try(target[field], null)))
+      ]
+    ]))
+    error_message = join("\n", flatten([
+      for index, target in try([for target in var.pg_targets : target], []) : [
+        for field, kind in local.fields.pg_targets : format(
+          "pg_targets[%d].%s must be a %s, not %s.",
+          index, field, kind, jsonencode(try(target[field], null))
+        )
+        if !(
+          kind == "number" ? can(tonumber(try(target[field], null)))
+          : can(tostring(try(target[field], null)))
+        )
+      ]
+    ]))
+  }
 }
 
 variable "readers" {
@@ -230,12 +310,8 @@ variable "readers" {
     `hosts`, and with auth = `iam` their `resource_ids`. An Aurora cluster's
     are found without it. docs/database.md has more.
   EOT
-  type = object({
-    cluster_id   = optional(string)
-    hosts        = optional(list(string), [])
-    instance_id  = optional(string)
-    resource_ids = optional(list(string), [])
-  })
+  # The module postgres-lambda checks every field of it.
+  type     = any
   default  = {}
   nullable = false
 }

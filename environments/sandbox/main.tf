@@ -59,10 +59,10 @@ module "postgres_lambda" {
   db_resource_id       = module.db.resource_id
   error_topic_arn      = module.sym_runtime.error_topic_arn
   log_retention_days   = 7
-  max_duration_seconds = max(1, var.pg_targets[*].max_duration...)
+  max_duration_seconds = local.max_duration
   name                 = "${local.name}-postgres"
   package              = "${var.package_dir}/postgres.zip"
-  roles                = var.pg_targets[*].role_name
+  roles                = local.roles
   secret_recovery_days = 0
   security_group_ids   = [module.db.client_security_group_id]
   subnet_ids           = module.db.private_subnet_ids

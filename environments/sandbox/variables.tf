@@ -22,13 +22,11 @@ variable "architecture" {
 variable "audit_bucket" {
   description = <<-EOT
     Whether to keep the audit records in a bucket too, which nobody can change
-    or empty for so many days (S3 Object Lock). `mode` is `GOVERNANCE` or
-    `COMPLIANCE`; in the latter not even the account's root can.
+    or empty for `retention_days` (S3 Object Lock). `mode` is `GOVERNANCE` (the
+    default) or `COMPLIANCE`; in the latter not even the account's root can.
   EOT
-  type = object({
-    mode           = optional(string, "GOVERNANCE")
-    retention_days = number
-  })
+  # The module sym-runtime checks every field of it.
+  type    = any
   default = null
 }
 
@@ -101,15 +99,13 @@ variable "flow_name" {
 
 variable "flow_vars" {
   description = <<-EOT
-    `request_channel` is the Slack channel for requests, `approvers` a
-    comma-separated list of e-mail addresses. `tell_approvers` is how approvers
-    hear of a request in Slack: `mention`, `message`, `both` or `none`.
+    `request_channel` (`"#access-requests"`) is the Slack channel for requests,
+    `approvers` a comma-separated list of e-mail addresses. `tell_approvers` is
+    how approvers hear of a request in Slack: `mention` (the default),
+    `message`, `both` or `none`.
   EOT
-  type = object({
-    approvers       = optional(string, "")
-    request_channel = optional(string, "#access-requests")
-    tell_approvers  = optional(string, "mention")
-  })
+  # The module postgres-flow checks every field of it.
+  type = any
   default = {
     approvers = "bob@example.com,carol@example.com"
   }
@@ -134,15 +130,12 @@ variable "package_dir" {
 
 variable "pg_targets" {
   description = <<-EOT
-    The roles that people can ask for, and for how many seconds. The example
+    The roles that people can ask for: a list of `role_name`, `label`,
+    `max_duration` (3600) and `default_duration`, both in seconds. The example
     database has these two.
   EOT
-  type = list(object({
-    default_duration = optional(number)
-    label            = optional(string)
-    max_duration     = optional(number, 3600)
-    role_name        = string
-  }))
+  # Of any type, see fields.tf.
+  type = any
   default = [
     {
       role_name        = "readonly"
@@ -158,6 +151,63 @@ variable "pg_targets" {
     },
   ]
   nullable = false
+
+  validation {
+    condition = !can(keys(var.pg_targets)) && can([
+      for target in var.pg_targets : keys(target)
+    ])
+    error_message = <<-EOT
+      pg_targets must be a list of objects, such as
+      [{ role_name = "readonly" }].
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for fields in try([for target in var.pg_targets : keys(target)], []) : (
+        length(setsubtract(fields, keys(local.fields.pg_targets))) == 0 &&
+        contains(fields, "role_name")
+      )
+    ])
+    error_message = join("\n", flatten([
+      for index, fields in try(
+        [for target in var.pg_targets : keys(target)], []
+        ) : concat(
+        [
+          for field in setsubtract(fields, keys(local.fields.pg_targets)) :
+          format(
+            "pg_targets[%d] has no field %s. Its fields are %s.", index, field,
+            join(", ", keys(local.fields.pg_targets))
+          )
+        ],
+        contains(fields, "role_name") ? [] : [
+          format("pg_targets[%d] needs a role_name, and has none.", index)
+        ]
+      )
+    ]))
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for target in try([for target in var.pg_targets : target], []) : [
+        for field, kind in local.fields.pg_targets :
+        kind == "number" ? can(tonumber(try(target[field], null)))
+        : can(tostring(try(target[field], null)))
+      ]
+    ]))
+    error_message = join("\n", flatten([
+      for index, target in try([for target in var.pg_targets : target], []) : [
+        for field, kind in local.fields.pg_targets : format(
+          "pg_targets[%d].%s must be a %s, not %s.",
+          index, field, kind, jsonencode(try(target[field], null))
+        )
+        if !(
+          kind == "number" ? can(tonumber(try(target[field], null)))
+          : can(tostring(try(target[field], null)))
+        )
+      ]
+    ]))
+  }
 }
 
 variable "rules" {

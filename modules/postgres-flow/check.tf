@@ -10,7 +10,7 @@ data "aws_lambda_invocation" "check_rules" {
     step    = "check_rules"
     flow    = var.flow_name
     groups  = local.groups
-    roles   = var.targets[*].role_name
+    roles   = local.listed_targets[*].role_name
     targets = local.rules
     # As they will be written, but for ARNs that may not be known yet.
     documents = merge(

@@ -7,8 +7,8 @@ locals {
     label           = var.label
     connect         = trimspace(var.connect)
     groups          = local.groups
-    request_channel = var.flow_vars.request_channel
-    tell_approvers  = var.flow_vars.tell_approvers
+    request_channel = local.flow_vars.request_channel
+    tell_approvers  = local.flow_vars.tell_approvers
 
     # The rules of targets that were written before targets had their own.
     approvers                = local.approvers

@@ -13,7 +13,7 @@ locals {
   region     = data.aws_region.current.name
 
   approvers = distinct(compact([
-    for address in split(",", coalesce(var.flow_vars.approvers, ",")) :
+    for address in split(",", local.flow_vars.approvers) :
     lower(trimspace(address))
   ]))
 
@@ -26,7 +26,7 @@ locals {
 
   # A target's name is an ARN's friend: no underscores.
   _targets = {
-    for target in var.targets :
+    for target in local.listed_targets :
     "${var.flow_name}-${replace(target.role_name, "_", "-")}" => target
   }
   _roles = { for name, target in local._targets : name => target.role_name }

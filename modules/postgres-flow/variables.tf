@@ -79,26 +79,52 @@ variable "flow_name" {
   }
 }
 
+# Of any type, see fields.tf.
 variable "flow_vars" {
   description = <<-EOT
-    `request_channel` is the Slack channel for requests, with its # or, as a
-    private one, by its id; `approvers` a comma-separated list of e-mail
-    addresses: those who approve where the rules name nobody else.
-    `tell_approvers` is how approvers hear of a request in Slack: `mention` in
-    the channel, `message` for a direct message with the buttons, `both` or
-    `none`.
+    `request_channel` (`"#access-requests"`) is the Slack channel for requests,
+    with its # or, as a private one, by its id; `approvers` a comma-separated
+    list of e-mail addresses: those who approve where the rules name nobody
+    else. `tell_approvers` is how approvers hear of a request in Slack:
+    `mention` (the default) in the channel, `message` for a direct message with
+    the buttons, `both` or `none`. Another field is refused.
   EOT
-  type = object({
-    approvers       = optional(string, "")
-    request_channel = optional(string, "#access-requests")
-    tell_approvers  = optional(string, "mention")
-  })
-  default  = {}
-  nullable = false
+  type        = any
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition = try(length(setsubtract(
+      keys(var.flow_vars), keys(local.fields.flow_vars)
+    )) == 0, false)
+    error_message = try(
+      format(
+        "flow_vars has no field %s. Its fields are %s.",
+        join(" or ", setsubtract(
+          keys(var.flow_vars), keys(local.fields.flow_vars)
+        )),
+        join(", ", keys(local.fields.flow_vars))
+      ),
+      "flow_vars must be an object, such as { approvers = \"…\" }."
+    )
+  }
 
   validation {
     condition = alltrue([
-      for address in split(",", coalesce(var.flow_vars.approvers, ",")) :
+      for field in keys(local.fields.flow_vars) :
+      can(tostring(try(var.flow_vars[field], null)))
+    ])
+    error_message = join("\n", [
+      for field in keys(local.fields.flow_vars) : format(
+        "flow_vars.%s must be a string, not %s.",
+        field, jsonencode(try(var.flow_vars[field], null))
+      ) if !can(tostring(try(var.flow_vars[field], null)))
+    ])
+  }
+
+  validation {
+    condition = alltrue([
+      for address in try(split(",", coalesce(var.flow_vars.approvers)), []) :
       trimspace(address) == "" || (
         can(regex(local.address, trimspace(address))) &&
         length(trimspace(address)) <= 254
@@ -112,8 +138,10 @@ variable "flow_vars" {
 
   validation {
     # Slack has private channels by their id alone.
-    condition = can(regex(
-      "^(#[^\\s#@,]{1,80}|[CG][A-Z0-9]{2,32})$", var.flow_vars.request_channel
+    condition = try(
+      var.flow_vars.request_channel == null, true
+      ) || can(regex(
+        "^(#[^\\s#@,]{1,80}|[CG][A-Z0-9]{2,32})$", var.flow_vars.request_channel
     ))
     error_message = <<-EOT
       The flow_vars.request_channel is a Slack channel with its #, or the
@@ -122,12 +150,12 @@ variable "flow_vars" {
   }
 
   validation {
-    condition = contains(
+    condition = try(var.flow_vars.tell_approvers == null, true) || try(contains(
       ["mention", "message", "both", "none"], var.flow_vars.tell_approvers
-    )
+    ), false)
     error_message = <<-EOT
       The flow_vars.tell_approvers is "mention", "message", "both" or "none",
-      and not ${jsonencode(var.flow_vars.tell_approvers)}.
+      and not ${jsonencode(try(var.flow_vars.tell_approvers, null))}.
     EOT
   }
 }
@@ -423,48 +451,111 @@ variable "tags" {
   nullable    = false
 }
 
+# Of any type, see fields.tf.
 variable "targets" {
   description = <<-EOT
-    The roles that people can ask for, and for how many seconds. Without a
-    default duration it is half an hour, or the longest if that is less.
+    The roles that people can ask for: a list of `role_name` (in PostgreSQL),
+    `label` (what people read; the role_name by default), `max_duration` (3600)
+    and `default_duration`, both in seconds. Without a default duration it is
+    half an hour, or the longest if that is less. Another field is refused.
   EOT
-  type = list(object({
-    default_duration = optional(number)
-    label            = optional(string)
-    max_duration     = optional(number, 3600)
-    role_name        = string
-  }))
-  nullable = false
+  type        = any
+  nullable    = false
 
   validation {
-    condition     = length(var.targets) > 0
+    condition = !can(keys(var.targets)) && can([
+      for target in var.targets : keys(target)
+    ])
+    error_message = <<-EOT
+      targets must be a list of objects, such as [{ role_name = "readonly" }].
+    EOT
+  }
+
+  validation {
+    condition     = try(length(var.targets) > 0, true)
     error_message = "A flow needs at least one target."
   }
 
   validation {
     condition = alltrue([
-      # In base64 three bytes are four characters: 63 bytes are 84.
-      for target in var.targets :
-      target.role_name != "" && length(base64encode(target.role_name)) <= 84
+      for fields in try([for target in var.targets : keys(target)], []) :
+      length(setsubtract(fields, keys(local.fields.targets))) == 0
     ])
-    error_message = "A target's role_name is 1 to 63 bytes long."
+    error_message = join("\n", [
+      for index, fields in try([for target in var.targets : keys(target)], []) :
+      format(
+        "targets[%d] has no field %s. Its fields are %s.", index,
+        join(" or ", setsubtract(fields, keys(local.fields.targets))),
+        join(", ", keys(local.fields.targets))
+      )
+      if length(setsubtract(fields, keys(local.fields.targets))) > 0
+    ])
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for target in try([for target in var.targets : target], []) : [
+        for field, kind in local.fields.targets :
+        kind == "number" ? can(tonumber(try(target[field], null)))
+        : can(tostring(try(target[field], null)))
+      ]
+    ]))
+    error_message = join("\n", flatten([
+      for index, target in try([for target in var.targets : target], []) : [
+        for field, kind in local.fields.targets : format(
+          "targets[%d].%s must be a %s, not %s.",
+          index, field, kind, jsonencode(try(target[field], null))
+        )
+        if !(
+          kind == "number" ? can(tonumber(try(target[field], null)))
+          : can(tostring(try(target[field], null)))
+        )
+      ]
+    ]))
   }
 
   validation {
     condition = alltrue([
-      for target in var.targets :
-      can(regex("^[A-Za-z0-9_.-]+$", target.role_name))
+      for target in try([for target in var.targets : target], []) :
+      # In base64 three bytes are four characters: 63 bytes are 84.
+      try(length(base64encode(target.role_name)), 0) > 0 &&
+      try(length(base64encode(target.role_name)), 0) <= 84
     ])
-    error_message = <<-EOT
-      A target's role_name has letters, digits, underscores, dots and hyphens:
-      its target is named after it.
-    EOT
+    error_message = join("\n", [
+      for index, target in try([for target in var.targets : target], []) :
+      format(
+        "targets[%d] needs a role_name of 1 to 63 bytes, and has %s.",
+        index, try(jsonencode(target.role_name), "none")
+      )
+      if !(
+        try(length(base64encode(target.role_name)), 0) > 0 &&
+        try(length(base64encode(target.role_name)), 0) <= 84
+      )
+    ])
   }
 
   validation {
-    condition = length(var.targets) == length(distinct([
+    condition = alltrue([
+      for target in try([for target in var.targets : target], []) :
+      can(regex("^[A-Za-z0-9_.-]*$", try(tostring(target.role_name), "")))
+    ])
+    error_message = join("\n", [
+      for index, target in try([for target in var.targets : target], []) :
+      format(
+        join(" ", [
+          "targets[%d].role_name is %s: the target is named after it, so it may",
+          "have letters, digits, underscores, dots and hyphens only.",
+        ]),
+        index, jsonencode(try(target.role_name, null))
+      )
+      if !can(regex("^[A-Za-z0-9_.-]*$", try(tostring(target.role_name), "")))
+    ])
+  }
+
+  validation {
+    condition = try(length(var.targets) == length(distinct([
       for target in var.targets : replace(target.role_name, "_", "-")
-    ]))
+    ])), true)
     error_message = <<-EOT
       Two targets would have the same name: role_names that differ only in
       underscores and hyphens cannot be in one flow.
@@ -473,25 +564,54 @@ variable "targets" {
 
   validation {
     condition = alltrue([
-      for target in var.targets : (
+      for target in try([for target in var.targets : target], []) :
+      try(
         target.max_duration > 0 && target.max_duration <= 2592000 &&
-        floor(target.max_duration) == target.max_duration
+        floor(target.max_duration) == tonumber(target.max_duration), true
       )
     ])
-    error_message = "A max_duration is from 1 second to 30 days, in seconds."
+    error_message = join("\n", [
+      for index, target in try([for target in var.targets : target], []) :
+      format(
+        join(" ", [
+          "targets[%d].max_duration is %v: it must be 1 second to 30 days, in",
+          "seconds.",
+        ]),
+        index, try(target.max_duration, null)
+      )
+      if !try(
+        target.max_duration > 0 && target.max_duration <= 2592000 &&
+        floor(target.max_duration) == tonumber(target.max_duration), true
+      )
+    ])
   }
 
   validation {
     condition = alltrue([
-      for target in var.targets : target.default_duration == null ? true : (
+      for target in try([for target in var.targets : target], []) :
+      try(
         target.default_duration > 0 &&
-        target.default_duration <= target.max_duration &&
-        floor(target.default_duration) == target.default_duration
+        target.default_duration <=
+        try(coalesce(target.max_duration), 3600) &&
+        floor(target.default_duration) == tonumber(target.default_duration), true
       )
     ])
-    error_message = <<-EOT
-      A target's default_duration is at least 1 second and at most its
-      max_duration, in seconds.
-    EOT
+    error_message = join("\n", [
+      for index, target in try([for target in var.targets : target], []) :
+      format(
+        join(" ", [
+          "targets[%d].default_duration is %v: it must be 1 second to the",
+          "target's max_duration, which is %v.",
+        ]),
+        index, try(target.default_duration, null),
+        try(coalesce(target.max_duration), 3600)
+      )
+      if !try(
+        target.default_duration > 0 &&
+        target.default_duration <=
+        try(coalesce(target.max_duration), 3600) &&
+        floor(target.default_duration) == tonumber(target.default_duration), true
+      )
+    ])
   }
 }

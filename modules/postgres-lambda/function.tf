@@ -98,11 +98,11 @@ resource "aws_iam_role_policy" "this" {
           Effect = "Allow"
           Action = "rds-db:connect"
           Resource = [
-            for id in concat([var.db_resource_id], var.readers.resource_ids) :
+            for id in concat([var.db_resource_id], local.readers.resource_ids) :
             format(
               "arn:%s:rds-db:%s:%s:dbuser:%s/%s",
               local.partition, local.region, local.account_id,
-              id, var.connection.user
+              id, local.connection.user
             )
           ]
         }
@@ -138,7 +138,7 @@ locals {
   _foreign_topic = local._topic.account_id != local.account_id
 
   _ask_rds = (
-    var.readers.cluster_id != null || var.readers.instance_id != null
+    local.readers.cluster_id != null || local.readers.instance_id != null
   )
 
   _network_actions = [
@@ -158,37 +158,37 @@ locals {
   _settings = merge(
     {
       PG_AUTH          = var.auth
-      PG_DATABASE      = var.connection.database
+      PG_DATABASE      = local.connection.database
       PG_END_SESSIONS  = var.end_sessions ? "on" : "off"
-      PG_HOST          = var.connection.host
+      PG_HOST          = local.connection.host
       PG_MAX_DURATION  = tostring(var.max_duration_seconds)
       PG_ON_END        = var.on_end
-      PG_PORT          = tostring(var.connection.port)
+      PG_PORT          = tostring(local.connection.port)
       PG_ROLES         = join(",", var.roles)
       PG_SSLMODE       = var.sslmode
       PG_UNKNOWN_USERS = var.unknown_users
-      PG_USER          = var.connection.user
+      PG_USER          = local.connection.user
       PG_USERNAME_FROM = var.username_from
       PG_USERNAMES     = jsonencode(var.usernames)
     },
     var.auth != "secret" ? {} : {
       PG_SECRET_ARN = aws_secretsmanager_secret.password[0].arn
     },
-    var.readers.cluster_id == null ? {} : {
-      PG_CLUSTER_ID = var.readers.cluster_id
+    local.readers.cluster_id == null ? {} : {
+      PG_CLUSTER_ID = local.readers.cluster_id
     },
-    var.readers.instance_id == null ? {} : {
-      PG_INSTANCE_ID = var.readers.instance_id
+    local.readers.instance_id == null ? {} : {
+      PG_INSTANCE_ID = local.readers.instance_id
     },
-    length(var.readers.hosts) == 0 ? {} : {
-      PG_READERS = join(",", var.readers.hosts)
+    length(local.readers.hosts) == 0 ? {} : {
+      PG_READERS = join(",", local.readers.hosts)
     }
   )
 }
 
 resource "aws_lambda_function" "this" {
   function_name = var.name
-  description   = "Grants and revokes roles in ${var.connection.database}."
+  description   = "Grants and revokes roles in ${local.connection.database}."
   role          = aws_iam_role.this.arn
 
   architectures    = [var.architecture]

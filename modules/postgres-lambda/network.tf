@@ -15,8 +15,8 @@ resource "aws_vpc_security_group_egress_rule" "database" {
   security_group_id = aws_security_group.this.id
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"
-  from_port         = var.connection.port
-  to_port           = var.connection.port
+  from_port         = local.connection.port
+  to_port           = local.connection.port
 
   tags = merge(var.tags, { Name = "To the database" })
 }
@@ -26,10 +26,10 @@ resource "aws_vpc_security_group_egress_rule" "readers" {
   # The database's port may not be known yet; where there are no hosts, none are
   # compared with it.
   for_each = toset([
-    for host in var.readers.hosts : split(":", host)[1]
+    for host in local.readers.hosts : split(":", host)[1]
     if(
       strcontains(host, ":") &&
-      !endswith(host, ":${var.connection.port}")
+      !endswith(host, ":${local.connection.port}")
     )
   ])
 

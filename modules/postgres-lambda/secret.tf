@@ -4,7 +4,7 @@ resource "aws_secretsmanager_secret" "password" {
   count = var.auth == "secret" ? 1 : 0
 
   name                    = "${var.name}/password"
-  description             = "The password of ${var.connection.user}."
+  description             = "The password of ${local.connection.user}."
   recovery_window_in_days = var.secret_recovery_days
   tags                    = var.tags
 }

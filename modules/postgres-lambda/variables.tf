@@ -25,15 +25,44 @@ variable "auth" {
   }
 }
 
+# Of any type, see fields.tf.
 variable "connection" {
-  description = "The database, and the user that the function logs in as."
-  type = object({
-    database = optional(string, "postgres")
-    host     = string
-    port     = optional(number, 5432)
-    user     = string
-  })
-  nullable = false
+  description = <<-EOT
+    The database, and the user that the function logs in as: `host`, `port`
+    (5432), `database` (`postgres`) and `user`. Another field is refused.
+  EOT
+  type        = any
+  nullable    = false
+
+  validation {
+    condition = try(length(setsubtract(
+      keys(var.connection), keys(local.fields.connection)
+    )) == 0, false)
+    error_message = try(
+      format(
+        "connection has no field %s. Its fields are %s.",
+        join(" or ", setsubtract(
+          keys(var.connection), keys(local.fields.connection)
+        )),
+        join(", ", keys(local.fields.connection))
+      ),
+      "connection must be an object, such as { host = \"…\", user = \"…\" }."
+    )
+  }
+
+  validation {
+    condition = alltrue([
+      for field in ["database", "host", "user"] :
+      can(tostring(try(var.connection[field], null)))
+    ])
+    error_message = join("\n", [
+      for field in ["database", "host", "user"] : format(
+        "connection.%s must be a string, not %s.",
+        field, jsonencode(try(var.connection[field], null))
+      )
+      if !can(tostring(try(var.connection[field], null)))
+    ])
+  }
 
   validation {
     condition     = try(length(trimspace(var.connection.host)) > 0, false)
@@ -41,11 +70,14 @@ variable "connection" {
   }
 
   validation {
-    condition = (
+    condition = try(var.connection.port, null) == null || try(
       var.connection.port >= 1 && var.connection.port <= 65535 &&
-      floor(var.connection.port) == var.connection.port
+      floor(var.connection.port) == tonumber(var.connection.port), false
     )
-    error_message = "The database's port is a number from 1 to 65535."
+    error_message = format(
+      "connection.port must be a number from 1 to 65535, not %s.",
+      jsonencode(try(var.connection.port, null))
+    )
   }
 
   validation {
@@ -162,6 +194,7 @@ variable "package" {
   }
 }
 
+# Of any type, see fields.tf.
 variable "readers" {
   description = <<-EOT
     Where the database's read replicas are, so that the sessions that use a
@@ -171,20 +204,64 @@ variable "readers" {
     cluster behind a proxy or another name. `hosts` are others, as
     `host` or `host:port`. With auth = `iam` the function logs in to them as
     well: `resource_ids` are those of RDS read replicas (`db-…`) and of the
-    clusters in a global database, beside db_resource_id.
+    clusters in a global database, beside db_resource_id. Another field is
+    refused.
   EOT
-  type = object({
-    cluster_id   = optional(string)
-    hosts        = optional(list(string), [])
-    instance_id  = optional(string)
-    resource_ids = optional(list(string), [])
-  })
-  default  = {}
-  nullable = false
+  type        = any
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition = try(length(setsubtract(
+      keys(var.readers), keys(local.fields.readers)
+    )) == 0, false)
+    error_message = try(
+      format(
+        "readers has no field %s. Its fields are %s.",
+        join(" or ", setsubtract(
+          keys(var.readers), keys(local.fields.readers)
+        )),
+        join(", ", keys(local.fields.readers))
+      ),
+      "readers must be an object, such as { instance_id = \"…\" }."
+    )
+  }
+
+  validation {
+    condition = alltrue([
+      for field, kind in local.fields.readers : (
+        !can(var.readers[field]) ||
+        try(var.readers[field] == null, false) ||
+        (
+          kind == "string" ? can(tostring(var.readers[field]))
+          : !can(keys(var.readers[field])) && can([
+            for one in var.readers[field] : length(tostring(one))
+          ])
+        )
+      )
+    ])
+    error_message = join("\n", [
+      for field, kind in local.fields.readers : format(
+        "readers.%s must be a %s, not %s.",
+        field, kind, jsonencode(try(var.readers[field], null))
+      )
+      if !(
+        !can(var.readers[field]) ||
+        try(var.readers[field] == null, false) ||
+        (
+          kind == "string" ? can(tostring(var.readers[field]))
+          : !can(keys(var.readers[field])) && can([
+            for one in var.readers[field] : length(tostring(one))
+          ])
+        )
+      )
+    ])
+  }
 
   validation {
     condition = (
-      var.readers.cluster_id == null || var.readers.instance_id == null
+      try(var.readers.cluster_id, null) == null ||
+      try(var.readers.instance_id, null) == null
     )
     error_message = <<-EOT
       The readers are those of a cluster_id or of an instance_id, not of both.
@@ -193,7 +270,7 @@ variable "readers" {
 
   validation {
     condition = alltrue([
-      for host in var.readers.hosts :
+      for host in try([for host in var.readers.hosts : tostring(host)], []) :
       can(regex("^[A-Za-z0-9._-]+(:[1-9][0-9]{0,4})?$", host))
     ])
     error_message = <<-EOT

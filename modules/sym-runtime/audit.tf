@@ -29,7 +29,7 @@ locals {
 # Whoever takes audit_bucket away again has to empty the bucket first, which is
 # possible when the last record's days are over.
 resource "aws_s3_bucket" "audit" {
-  count = var.audit_bucket == null ? 0 : 1
+  count = length(local.audit_buckets)
 
   # The name has to be nobody else's in the world.
   bucket              = "${local.name}-audit-${local.account_id}"
@@ -56,8 +56,8 @@ resource "aws_s3_bucket_object_lock_configuration" "audit" {
 
   rule {
     default_retention {
-      days = var.audit_bucket.retention_days
-      mode = var.audit_bucket.mode
+      days = local.audit_buckets[0].retention_days
+      mode = local.audit_buckets[0].mode
     }
   }
 

@@ -10,37 +10,58 @@ variable "architecture" {
   }
 }
 
+# Of any type, see fields.tf.
 variable "audit_bucket" {
   description = <<-EOT
     Whether to keep the audit records in a bucket too, in which nobody can
-    change or delete a record for so many days (S3 Object Lock). In the mode
-    `GOVERNANCE` those with the right to bypass it can; in `COMPLIANCE` nobody
-    can, not even the account's root, and the bucket cannot be emptied before
-    the days are over.
+    change or delete a record for `retention_days` (S3 Object Lock). In the
+    `mode` `GOVERNANCE` (the default) those with the right to bypass it can; in
+    `COMPLIANCE` nobody can, not even the account's root, and the bucket cannot
+    be emptied before the days are over. Another field is refused.
   EOT
-  type = object({
-    mode           = optional(string, "GOVERNANCE")
-    retention_days = number
-  })
-  default = null
+  type        = any
+  default     = null
 
   validation {
-    condition = var.audit_bucket == null || contains(
-      ["COMPLIANCE", "GOVERNANCE"], try(var.audit_bucket.mode, "GOVERNANCE")
+    condition = var.audit_bucket == null || try(length(setsubtract(
+      keys(var.audit_bucket), keys(local.fields.audit_bucket)
+    )) == 0, false)
+    error_message = try(
+      format(
+        "audit_bucket has no field %s. Its fields are %s.",
+        join(" or ", setsubtract(
+          keys(var.audit_bucket), keys(local.fields.audit_bucket)
+        )),
+        join(", ", keys(local.fields.audit_bucket))
+      ),
+      "audit_bucket must be an object, such as { retention_days = 400 }."
     )
-    error_message = "The mode of audit_bucket is GOVERNANCE or COMPLIANCE."
   }
 
   validation {
-    condition = (
-      try(var.audit_bucket.retention_days, 1) >= 1 &&
-      floor(try(var.audit_bucket.retention_days, 1))
-      == try(var.audit_bucket.retention_days, 1)
+    condition = var.audit_bucket == null || contains(
+      ["COMPLIANCE", "GOVERNANCE"],
+      try(coalesce(var.audit_bucket.mode), "GOVERNANCE")
     )
-    error_message = <<-EOT
-      The retention_days of audit_bucket are a whole number of days, at least
-      one.
-    EOT
+    error_message = format(
+      "audit_bucket.mode must be \"GOVERNANCE\" or \"COMPLIANCE\", not %s.",
+      jsonencode(try(var.audit_bucket.mode, null))
+    )
+  }
+
+  validation {
+    condition = var.audit_bucket == null || try(
+      var.audit_bucket.retention_days >= 1 &&
+      floor(var.audit_bucket.retention_days)
+      == tonumber(var.audit_bucket.retention_days), false
+    )
+    error_message = format(
+      join(" ", [
+        "audit_bucket.retention_days must be a whole number of days, at least",
+        "one, not %s.",
+      ]),
+      jsonencode(try(var.audit_bucket.retention_days, null))
+    )
   }
 }
 
