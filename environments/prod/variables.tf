@@ -94,6 +94,18 @@ variable "db_namespace" {
   type        = string
   default     = "sym"
   nullable    = false
+
+  validation {
+    condition = !var.db_enabled || can(regex(
+      "^[a-z][a-z0-9-]{0,45}$", "${var.db_namespace}-${var.runtime_name}"
+    ))
+    error_message = <<-EOT
+      db_namespace and runtime_name together name the example database:
+      ${jsonencode("${var.db_namespace}-${var.runtime_name}")} must be small
+      letters, digits and hyphens, begin with a letter, and be at most 46
+      characters long.
+    EOT
+  }
 }
 
 variable "end_sessions" {
@@ -387,6 +399,20 @@ variable "tags" {
   type        = map(string)
   default     = {}
   nullable    = false
+
+  validation {
+    # IAM does not tell capitals and small letters of a key apart.
+    condition = alltrue([
+      for key in keys(var.tags) : !contains(
+        ["environment", "managedby", "project"], lower(key)
+      ) || contains(["Environment", "ManagedBy", "Project"], key)
+    ])
+    error_message = <<-EOT
+      Every resource has the tags Environment, ManagedBy and Project. Write them
+      in this way to replace them: IAM refuses a second key that differs in
+      capitals alone. tags has ${join(", ", keys(var.tags))}.
+    EOT
+  }
 }
 
 variable "unknown_users" {

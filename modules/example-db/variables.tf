@@ -24,10 +24,14 @@ variable "broker_user" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z_][a-z0-9_]{0,62}$", var.broker_user))
+    # PostgreSQL keeps pg_ to itself.
+    condition = (
+      can(regex("^[a-z_][a-z0-9_]{0,62}$", var.broker_user)) &&
+      !startswith(var.broker_user, "pg_")
+    )
     error_message = <<-EOT
       The broker_user has small letters, digits and underscores, does not start
-      with a digit, and is not longer than 63 bytes.
+      with a digit or pg_, and is not longer than 63 bytes.
     EOT
   }
 }
@@ -57,12 +61,14 @@ variable "namespace" {
     # Aurora allows 63 characters and no two hyphens in a row, IAM 64.
     condition = (
       can(regex("^[a-z][a-z0-9-]{0,45}$", var.namespace)) &&
-      !strcontains(var.namespace, "--") && !endswith(var.namespace, "-")
+      !strcontains(var.namespace, "--") && !endswith(var.namespace, "-") &&
+      # A security group's name does not begin with sg-.
+      !startswith(var.namespace, "sg-")
     )
     error_message = <<-EOT
       The namespace starts with a small letter, has only small letters, digits
-      and single hyphens, does not end with one, and is not longer than 46
-      characters.
+      and single hyphens, does not begin with sg-, does not end with a hyphen,
+      and is not longer than 46 characters. It is ${jsonencode(var.namespace)}.
     EOT
   }
 }
@@ -83,6 +89,58 @@ variable "tags" {
   type        = map(string)
   default     = {}
   nullable    = false
+
+  validation {
+    condition = alltrue([
+      for key, value in var.tags : (
+        can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", key)) &&
+        can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$", value)) &&
+        !startswith(lower(key), "aws:")
+      )
+    ])
+    error_message = join("\n", [
+      for key, value in var.tags : format(
+        join(" ", [
+          "The tag %q = %q is not allowed: a key has 1 to 128 letters, digits,",
+          "spaces and _.:/=+-@ and does not begin with aws:, a value has at most",
+          "256 of them.",
+        ]), key, value == null ? "null" : value
+      )
+      if !(
+        can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", key)) &&
+        can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$", value)) &&
+        !startswith(lower(key), "aws:")
+      )
+    ])
+  }
+
+  validation {
+    # IAM does not tell capitals and small letters of a key apart.
+    condition = length(var.tags) == length(distinct([
+      for key in keys(var.tags) : lower(key)
+    ]))
+    error_message = <<-EOT
+      Two tags differ in capitals alone, which IAM does not tell apart:
+      ${join(", ", keys(var.tags))}.
+    EOT
+  }
+
+  validation {
+    # 50, less those of the provider's default_tags and the modules' own.
+    condition     = length(var.tags) <= 40
+    error_message = <<-EOT
+      There are ${length(var.tags)} tags. AWS allows 50 on a resource; keep to
+      40 here, for the modules and the provider add some.
+    EOT
+  }
+
+  validation {
+    condition     = !contains(keys(var.tags), "SymEnv")
+    error_message = <<-EOT
+      The tag SymEnv lets the Runtime Connector read a secret, so it cannot be
+      on everything: leave it out of tags.
+    EOT
+  }
 }
 
 variable "vpc_cidr" {

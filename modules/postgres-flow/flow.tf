@@ -27,17 +27,27 @@ locals {
     }
   }
 
+  # Parameter Store refuses {{, by which it names another parameter. In JSON two
+  # of these are next to each other inside a text alone, where one of them can be
+  # written in another way.
+  _twice   = "{{"
+  _escaped = "{\\u007b"
+
   # What a parameter holds, less what ARNs take that are not known yet. Base64
   # counts bytes: it writes three of them as four characters.
   _most = floor((8192 - 600) / 3) * 4
   too_large = compact(concat(
     [
-      length(base64encode(jsonencode(local._flow))) > local._most ?
+      length(base64encode(replace(
+        jsonencode(local._flow), local._twice, local._escaped
+      ))) > local._most ?
       "the flow ${var.flow_name}" : ""
     ],
     [
       for name, target in local._target :
-      length(base64encode(jsonencode(target))) > local._most ?
+      length(base64encode(replace(
+        jsonencode(target), local._twice, local._escaped
+      ))) > local._most ?
       "the target ${name}" : ""
     ]
   ))
@@ -50,10 +60,10 @@ resource "aws_ssm_parameter" "flow" {
   tier        = "Intelligent-Tiering"
 
   # Nothing secret: a plan shall show how the rules change.
-  insecure_value = jsonencode(merge(local._flow, {
+  insecure_value = replace(jsonencode(merge(local._flow, {
     state_machine_arn    = aws_sfn_state_machine.this.arn
     lambda_connector_arn = local.connector.role_arn
-  }))
+  })), local._twice, local._escaped)
 
   tags = var.tags
 
@@ -71,12 +81,12 @@ resource "aws_ssm_parameter" "target" {
   type        = "String"
   tier        = "Intelligent-Tiering"
 
-  insecure_value = jsonencode(merge(local._target[each.key], {
+  insecure_value = replace(jsonencode(merge(local._target[each.key], {
     settings = {
       arn       = var.function_arn
       role_name = each.value.role_name
     }
-  }))
+  })), local._twice, local._escaped)
 
   tags = var.tags
 

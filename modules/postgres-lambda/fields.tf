@@ -20,6 +20,11 @@ locals {
   }
 }
 
+locals {
+  # How RDS calls an instance, a cluster or a proxy in an ARN for logins.
+  resource_id = "^((db|cluster)-[A-Z0-9]+|prx-[0-9a-z]+)$"
+}
+
 # What is left out, or null, is its default.
 locals {
   connection = {

@@ -184,6 +184,48 @@ locals {
       PG_READERS = join(",", local.readers.hosts)
     }
   )
+
+  # Lambda counts the settings as one JSON object, in which the quotes inside a
+  # setting are escaped. What AWS makes is not known at the first plan, so that
+  # what it will look like stands for it. Base64 counts bytes: it writes three
+  # of them as four characters.
+  _measured = merge(local._settings, var.auth != "secret" ? {} : {
+    PG_SECRET_ARN = format(
+      "arn:%s:secretsmanager:%s:%s:secret:%s/password-XXXXXX",
+      local.partition, local.region, local.account_id, var.name
+    )
+  })
+  _environment_bytes = floor(
+    length(base64encode(jsonencode(local._measured))) / 4 * 3
+  )
+  # A database that is made in the same apply is not known either.
+  _least_bytes = floor(length(base64encode(jsonencode(merge(local._measured, {
+    PG_DATABASE = "", PG_HOST = "", PG_PORT = ""
+  })))) / 4 * 3)
+
+  _usernames_bytes = floor(
+    length(base64encode(jsonencode(jsonencode(var.usernames)))) / 4 * 3
+  )
+  _too_many_settings = {
+    for measure, bytes in {
+      exactly  = local._environment_bytes
+      at_least = local._least_bytes
+    } :
+    measure => format(
+      join(" ", [
+        "The settings of the function %s take %d bytes, and Lambda has 4096 for",
+        "them. usernames takes %d of that for %d people, and about %d such people",
+        "fit: leave out those whose user is what username_from makes of their",
+        "address. roles takes %d.",
+      ]),
+      var.name, bytes, local._usernames_bytes, length(var.usernames),
+      floor(
+        max(0, 4096 - bytes + local._usernames_bytes)
+        / (local._usernames_bytes / max(1, length(var.usernames)))
+      ),
+      length(local._settings.PG_ROLES)
+    )
+  }
 }
 
 resource "aws_lambda_function" "this" {
@@ -223,6 +265,16 @@ resource "aws_lambda_function" "this" {
         alarms nor Lambda publish to another region: give the function a topic
         of its own region.
       EOT
+    }
+
+    precondition {
+      condition     = local._least_bytes <= 4096
+      error_message = local._too_many_settings.at_least
+    }
+
+    precondition {
+      condition     = local._least_bytes > 4096 || local._environment_bytes <= 4096
+      error_message = local._too_many_settings.exactly
     }
   }
 

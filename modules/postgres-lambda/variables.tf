@@ -65,8 +65,17 @@ variable "connection" {
   }
 
   validation {
-    condition     = try(length(trimspace(var.connection.host)) > 0, false)
-    error_message = "The connection needs the host of the database."
+    condition = can(regex(
+      "^([A-Za-z0-9_]([A-Za-z0-9._-]{0,252})|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$",
+      var.connection.host
+    ))
+    error_message = format(
+      join(" ", [
+        "connection.host must be a host name or an address, without a scheme,",
+        "a port or a space, not %s. The port goes into connection.port.",
+      ]),
+      jsonencode(try(var.connection.host, null))
+    )
   }
 
   validation {
@@ -81,8 +90,26 @@ variable "connection" {
   }
 
   validation {
-    condition     = can(regex("^[^/*?$]{1,63}$", var.connection.user))
-    error_message = "The database user is 1 to 63 bytes without / * ? and $."
+    condition = (
+      can(regex("^[^/*?$]+$", var.connection.user)) &&
+      # In base64 three bytes are four characters: 63 bytes are 84.
+      try(length(base64encode(var.connection.user)) <= 84, false)
+    )
+    error_message = format(
+      "connection.user must be 1 to 63 bytes without / * ? and $, not %s.",
+      jsonencode(try(var.connection.user, null))
+    )
+  }
+
+  validation {
+    condition = try(var.connection.database, null) == null || try(
+      length(base64encode(var.connection.database)) <= 84 &&
+      tostring(var.connection.database) != "", false
+    )
+    error_message = format(
+      "connection.database must be the name of a database, not %s.",
+      jsonencode(try(var.connection.database, null))
+    )
   }
 }
 
@@ -97,6 +124,19 @@ variable "db_resource_id" {
   validation {
     condition     = var.auth != "iam" || var.db_resource_id != null
     error_message = "To log in with auth = \"iam\" set db_resource_id too."
+  }
+
+  validation {
+    condition = var.db_resource_id == null || can(regex(
+      local.resource_id, var.db_resource_id
+    ))
+    error_message = <<-EOT
+      db_resource_id must be the resource ID of an RDS instance (db-…), an
+      Aurora cluster (cluster-…) or a proxy (prx-…), and neither a name nor an
+      ARN, not ${jsonencode(var.db_resource_id)}. The console shows it under
+      Configuration, and the provider's attribute is resource_id or
+      cluster_resource_id.
+    EOT
   }
 }
 
@@ -119,10 +159,13 @@ variable "error_topic_arn" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^arn:[^:]+:sns:[^:]+:[0-9]{12}:[^:]+$", var.error_topic_arn))
+    condition = can(regex(
+      "^arn:[^:]+:sns:[^:]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$",
+      var.error_topic_arn
+    ))
     error_message = <<-EOT
-      The error_topic_arn is the ARN of an SNS topic, and not
-      ${var.error_topic_arn}.
+      error_topic_arn must be the ARN of an SNS topic that is not FIFO, not
+      ${jsonencode(var.error_topic_arn)}.
     EOT
   }
 }
@@ -159,10 +202,14 @@ variable "name" {
 
   validation {
     # IAM allows 64 characters, and the sweep's role adds six.
-    condition     = can(regex("^[A-Za-z0-9_-]{1,58}$", var.name))
+    # A security group's name does not begin with sg-.
+    condition = (
+      can(regex("^[A-Za-z0-9_-]{1,58}$", var.name)) &&
+      !startswith(lower(var.name), "sg-")
+    )
     error_message = <<-EOT
-      The name has letters, digits, hyphens and underscores, and is not longer
-      than 58 characters.
+      The name has letters, digits, hyphens and underscores, is not longer than
+      58 characters and does not begin with sg-. It is ${jsonencode(var.name)}.
     EOT
   }
 }
@@ -271,10 +318,49 @@ variable "readers" {
   validation {
     condition = alltrue([
       for host in try([for host in var.readers.hosts : tostring(host)], []) :
-      can(regex("^[A-Za-z0-9._-]+(:[1-9][0-9]{0,4})?$", host))
+      can(regex("^[A-Za-z0-9_][A-Za-z0-9._-]{0,252}(:[1-9][0-9]{0,4})?$", host))
+      && try(tonumber(split(":", host)[1]), 1) <= 65535
+    ])
+    error_message = join("\n", [
+      for host in try([for host in var.readers.hosts : tostring(host)], []) :
+      format(
+        join(" ", [
+          "A reader in readers.hosts must be a host name or address, and maybe a",
+          "colon and a port, without a scheme or a space, not %s.",
+        ]), jsonencode(host)
+      )
+      if !(
+        can(regex("^[A-Za-z0-9_][A-Za-z0-9._-]{0,252}(:[1-9][0-9]{0,4})?$", host))
+        && try(tonumber(split(":", host)[1]), 1) <= 65535
+      )
+    ])
+  }
+
+  validation {
+    condition = alltrue([
+      for id in try([for id in var.readers.resource_ids : tostring(id)], []) :
+      can(regex(local.resource_id, id))
     ])
     error_message = <<-EOT
-      A reader in hosts is a host name or address, and maybe a colon and a port.
+      Each of readers.resource_ids must be the resource ID of an RDS instance
+      (db-…) or Aurora cluster (cluster-…), not its name or ARN. They are
+      ${jsonencode(try(var.readers.resource_ids, null))}.
+    EOT
+  }
+
+  validation {
+    condition = alltrue([
+      for field in ["cluster_id", "instance_id"] : (
+        try(var.readers[field], null) == null || can(regex(
+          "^(arn:[^:]+:rds:[^:]+:[0-9]{12}:(db|cluster):)?[A-Za-z][A-Za-z0-9-]{0,62}$",
+          var.readers[field]
+        ))
+      )
+    ])
+    error_message = <<-EOT
+      readers.cluster_id and readers.instance_id must be the identifier of a
+      cluster or an instance in RDS, or its ARN, not
+      ${jsonencode(try(var.readers.cluster_id, var.readers.instance_id, null))}.
     EOT
   }
 }
@@ -287,6 +373,17 @@ variable "reserved_concurrency" {
   type        = number
   default     = -1
   nullable    = false
+
+  validation {
+    # With none the sweep would not run.
+    condition = (
+      var.reserved_concurrency == -1 || var.reserved_concurrency >= 1
+    ) && floor(var.reserved_concurrency) == var.reserved_concurrency
+    error_message = <<-EOT
+      reserved_concurrency must be -1 or at least 1, not
+      ${var.reserved_concurrency}: with 0 nothing would be taken back.
+    EOT
+  }
 }
 
 variable "roles" {
@@ -334,10 +431,21 @@ variable "secret_recovery_days" {
 }
 
 variable "security_group_ids" {
-  description = "Security groups of the function beside its own."
+  description = "Security groups of the function beside its own, at most 4."
   type        = list(string)
   default     = []
   nullable    = false
+
+  validation {
+    condition = length(var.security_group_ids) <= 4 && alltrue([
+      for id in var.security_group_ids : can(regex("^sg-[0-9a-z]+$", id))
+    ])
+    error_message = <<-EOT
+      security_group_ids must be at most 4 IDs of security groups (sg-…): Lambda
+      allows 5, and the function has one of its own. They are
+      ${jsonencode(var.security_group_ids)}.
+    EOT
+  }
 }
 
 variable "sslmode" {
@@ -363,6 +471,16 @@ variable "subnet_ids" {
     condition     = length(var.subnet_ids) > 0
     error_message = "Name at least one subnet from which the database is seen."
   }
+
+  validation {
+    condition = length(var.subnet_ids) <= 16 && alltrue([
+      for id in var.subnet_ids : can(regex("^subnet-[0-9a-z]+$", id))
+    ])
+    error_message = <<-EOT
+      subnet_ids must be at most 16 IDs of subnets (subnet-…). They are
+      ${jsonencode(var.subnet_ids)}.
+    EOT
+  }
 }
 
 variable "sweep_rate" {
@@ -384,6 +502,58 @@ variable "tags" {
   type        = map(string)
   default     = {}
   nullable    = false
+
+  validation {
+    condition = alltrue([
+      for key, value in var.tags : (
+        can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", key)) &&
+        can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$", value)) &&
+        !startswith(lower(key), "aws:")
+      )
+    ])
+    error_message = join("\n", [
+      for key, value in var.tags : format(
+        join(" ", [
+          "The tag %q = %q is not allowed: a key has 1 to 128 letters, digits,",
+          "spaces and _.:/=+-@ and does not begin with aws:, a value has at most",
+          "256 of them.",
+        ]), key, value == null ? "null" : value
+      )
+      if !(
+        can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", key)) &&
+        can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$", value)) &&
+        !startswith(lower(key), "aws:")
+      )
+    ])
+  }
+
+  validation {
+    # IAM does not tell capitals and small letters of a key apart.
+    condition = length(var.tags) == length(distinct([
+      for key in keys(var.tags) : lower(key)
+    ]))
+    error_message = <<-EOT
+      Two tags differ in capitals alone, which IAM does not tell apart:
+      ${join(", ", keys(var.tags))}.
+    EOT
+  }
+
+  validation {
+    # 50, less those of the provider's default_tags and the modules' own.
+    condition     = length(var.tags) <= 40
+    error_message = <<-EOT
+      There are ${length(var.tags)} tags. AWS allows 50 on a resource; keep to
+      40 here, for the modules and the provider add some.
+    EOT
+  }
+
+  validation {
+    condition     = !contains(keys(var.tags), "SymEnv")
+    error_message = <<-EOT
+      The tag SymEnv lets the Runtime Connector read a secret, so it cannot be
+      on everything: leave it out of tags.
+    EOT
+  }
 }
 
 variable "unknown_users" {

@@ -14,6 +14,11 @@ locals {
     for id in toset(var.sym_account_ids) :
     "arn:${local.partition}:iam::${id}:root"
   ])
+
+  # What else stands in the trust policy takes up to 550 of 2048 characters.
+  _most_outside_accounts = floor(
+    (2048 - 550) / length("'arn:${local.partition}:iam::000000000000:root',")
+  )
 }
 
 # Made once and then kept, whatever uuid() says at the next plan.
@@ -51,12 +56,13 @@ resource "aws_iam_role" "runtime_connector" {
       ],
       # An account's root stands for every principal which that account lets
       # assume this role: the choice of who is theirs, the external id is ours.
-      [
-        for arn in local.trusted_account_roots : {
-          Sid       = "OutsideAccount${split(":", arn)[4]}"
+      # One statement for all: a trust policy is short of space.
+      length(local.trusted_account_roots) == 0 ? [] : [
+        {
+          Sid       = "OutsideAccounts"
           Effect    = "Allow"
           Action    = "sts:AssumeRole"
-          Principal = { AWS = arn }
+          Principal = { AWS = local.trusted_account_roots }
           Condition = {
             StringEquals = {
               "sts:ExternalId" = terraform_data.external_id.output
@@ -68,11 +74,39 @@ resource "aws_iam_role" "runtime_connector" {
   })
 
   tags = var.tags
+
+  lifecycle {
+    precondition {
+      condition = (
+        length(local.trusted_account_roots) <= local._most_outside_accounts
+      )
+      error_message = <<-EOT
+        sym_account_ids names ${length(local.trusted_account_roots)} accounts,
+        and the trust policy of ${local.connector_name} has room for
+        ${local._most_outside_accounts}: IAM allows 2048 characters. Let fewer
+        accounts in, or let them in through a role of one of them.
+      EOT
+    }
+  }
 }
 
 resource "aws_iam_role_policy" "runtime_connector" {
   name = "connector"
   role = aws_iam_role.runtime_connector.id
+
+  lifecycle {
+    precondition {
+      # Of 10240 characters, less 600 for what else stands there.
+      condition = length(var.safelist_account_ids) <= floor(
+        9640 / length("'arn:${local.partition}:iam::000000000000:role/sym/*',")
+      )
+      error_message = <<-EOT
+        safelist_account_ids names ${length(var.safelist_account_ids)} accounts,
+        which is more than fit into the policy of ${local.connector_name}: IAM
+        allows 10240 characters.
+      EOT
+    }
+  }
 
   policy = jsonencode({
     Version = "2012-10-17"

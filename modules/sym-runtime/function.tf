@@ -154,6 +154,62 @@ locals {
   # Lambda gives processor time by memory. A cold start has to make five
   # connections and answer Slack within three seconds.
   memory_mb = 1024
+
+  _settings = merge(local.slack_settings, local.audit_bucket_settings, {
+    SYM_AUDIT_LOG_GROUP       = aws_cloudwatch_log_group.audit.name
+    SYM_CALLERS               = jsonencode(var.callers)
+    SYM_ERROR_TOPIC_ARN       = aws_sns_topic.errors.arn
+    SYM_EXTERNAL_ID           = terraform_data.external_id.output
+    SYM_FLOWS_PATH            = local.flows_path
+    SYM_ORG_SLUG              = var.sym_org_slug
+    SYM_REQUEST_TABLE         = aws_dynamodb_table.requests.name
+    SYM_RUNTIME_CONNECTOR_ARN = aws_iam_role.runtime_connector.arn
+    SYM_SHARED_SECRET_ARN     = aws_secretsmanager_secret.shared.arn
+  })
+
+  # Lambda counts the settings as one JSON object, in which the quotes inside a
+  # setting are escaped. What AWS makes is not known at the first plan, so that
+  # what it will look like stands for it.
+  _measured = merge(
+    local.slack_settings,
+    var.audit_bucket == null ? {} : {
+      SYM_AUDIT_BUCKET = "${local.name}-audit-${local.account_id}"
+    },
+    {
+      SYM_AUDIT_LOG_GROUP = "/sym/${var.runtime_name}/audit"
+      SYM_CALLERS         = jsonencode(var.callers)
+      SYM_ERROR_TOPIC_ARN = format(
+        "arn:%s:sns:%s:%s:%s-errors", local.partition, local.region,
+        local.account_id, local.name
+      )
+      SYM_EXTERNAL_ID   = "00000000-0000-0000-0000-000000000000"
+      SYM_FLOWS_PATH    = local.flows_path
+      SYM_ORG_SLUG      = var.sym_org_slug
+      SYM_REQUEST_TABLE = "${local.name}-requests"
+      SYM_RUNTIME_CONNECTOR_ARN = format(
+        "arn:%s:iam::%s:role/sym/%s", local.partition, local.account_id,
+        local.connector_name
+      )
+      SYM_SHARED_SECRET_ARN = format(
+        "arn:%s:secretsmanager:%s:%s:secret:%s/shared-XXXXXX",
+        local.partition, local.region, local.account_id, local.name
+      )
+    }
+  )
+
+  # Base64 counts bytes: it writes three of them as four characters.
+  _environment_bytes = floor(
+    length(base64encode(jsonencode(local._measured))) / 4 * 3
+  )
+  _people_bytes = floor(length(base64encode(jsonencode([
+    jsonencode(var.callers), local.slack_on ? jsonencode(var.slack_users) : ""
+  ]))) / 4 * 3)
+  _people_count = (
+    length(var.callers) + (local.slack_on ? length(var.slack_users) : 0)
+  )
+  _people_fit = floor(max(
+    0, 4096 - local._environment_bytes + local._people_bytes
+  ) / (local._people_bytes / max(1, local._people_count)))
 }
 
 resource "aws_lambda_function" "runtime" {
@@ -173,33 +229,21 @@ resource "aws_lambda_function" "runtime" {
   timeout = 60
 
   environment {
-    variables = merge(local.slack_settings, local.audit_bucket_settings, {
-      SYM_AUDIT_LOG_GROUP       = aws_cloudwatch_log_group.audit.name
-      SYM_CALLERS               = jsonencode(var.callers)
-      SYM_ERROR_TOPIC_ARN       = aws_sns_topic.errors.arn
-      SYM_EXTERNAL_ID           = terraform_data.external_id.output
-      SYM_FLOWS_PATH            = local.flows_path
-      SYM_ORG_SLUG              = var.sym_org_slug
-      SYM_REQUEST_TABLE         = aws_dynamodb_table.requests.name
-      SYM_RUNTIME_CONNECTOR_ARN = aws_iam_role.runtime_connector.arn
-      SYM_SHARED_SECRET_ARN     = aws_secretsmanager_secret.shared.arn
-    })
+    variables = local._settings
   }
 
   tags = var.tags
 
   lifecycle {
     precondition {
-      # Lambda has 4 KB for the whole environment.
-      condition = (
-        length(jsonencode(var.callers)) + length(jsonencode(var.slack_users))
-        <= 3000
-      )
+      condition     = local._environment_bytes <= 4096
       error_message = <<-EOT
-        callers and slack_users together are longer than the function's
-        environment can hold, which is 3000 characters as JSON. Take people
-        out of them who are recognised without: by the e-mail address that
-        their session or their Slack account has.
+        The settings of the function ${local.function_name} take
+        ${local._environment_bytes} bytes, and Lambda has 4096 for them. callers
+        and slack_users take ${local._people_bytes} of that for
+        ${local._people_count} people; about ${local._people_fit} such people
+        fit. Leave out those who are recognised without: by the e-mail address
+        that their session or their Slack account has.
       EOT
     }
   }

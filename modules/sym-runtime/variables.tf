@@ -52,13 +52,14 @@ variable "audit_bucket" {
   validation {
     condition = var.audit_bucket == null || try(
       var.audit_bucket.retention_days >= 1 &&
+      var.audit_bucket.retention_days <= 36500 &&
       floor(var.audit_bucket.retention_days)
       == tonumber(var.audit_bucket.retention_days), false
     )
     error_message = format(
       join(" ", [
-        "audit_bucket.retention_days must be a whole number of days, at least",
-        "one, not %s.",
+        "audit_bucket.retention_days must be a whole number of days from 1 to",
+        "36500, not %s.",
       ]),
       jsonencode(try(var.audit_bucket.retention_days, null))
     )
@@ -273,8 +274,13 @@ variable "sym_org_slug" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9_-]*$", var.sym_org_slug))
-    error_message = "The org slug has letters, digits, hyphens and underscores."
+    condition = can(regex(
+      "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$", var.sym_org_slug
+    ))
+    error_message = <<-EOT
+      The sym_org_slug has letters, digits, hyphens and underscores, and is not
+      longer than 63 characters.
+    EOT
   }
 }
 
@@ -283,4 +289,56 @@ variable "tags" {
   type        = map(string)
   default     = {}
   nullable    = false
+
+  validation {
+    condition = alltrue([
+      for key, value in var.tags : (
+        can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", key)) &&
+        can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$", value)) &&
+        !startswith(lower(key), "aws:")
+      )
+    ])
+    error_message = join("\n", [
+      for key, value in var.tags : format(
+        join(" ", [
+          "The tag %q = %q is not allowed: a key has 1 to 128 letters, digits,",
+          "spaces and _.:/=+-@ and does not begin with aws:, a value has at most",
+          "256 of them.",
+        ]), key, value == null ? "null" : value
+      )
+      if !(
+        can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", key)) &&
+        can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$", value)) &&
+        !startswith(lower(key), "aws:")
+      )
+    ])
+  }
+
+  validation {
+    # IAM does not tell capitals and small letters of a key apart.
+    condition = length(var.tags) == length(distinct([
+      for key in keys(var.tags) : lower(key)
+    ]))
+    error_message = <<-EOT
+      Two tags differ in capitals alone, which IAM does not tell apart:
+      ${join(", ", keys(var.tags))}.
+    EOT
+  }
+
+  validation {
+    # 50, less those of the provider's default_tags and the modules' own.
+    condition     = length(var.tags) <= 40
+    error_message = <<-EOT
+      There are ${length(var.tags)} tags. AWS allows 50 on a resource; keep to
+      40 here, for the modules and the provider add some.
+    EOT
+  }
+
+  validation {
+    condition     = !contains(keys(var.tags), "SymEnv")
+    error_message = <<-EOT
+      The tag SymEnv lets the Runtime Connector read a secret, so it cannot be
+      on everything: leave it out of tags.
+    EOT
+  }
 }

@@ -37,14 +37,15 @@ variables {
   }
   function_arn = "arn:aws:lambda:eu-west-1:111111111111:function:postgres"
   runtime = {
-    check_alias        = "check"
-    code_version       = "2026-11-24T12:00:00.000+0000"
-    connector_role_arn = "arn:aws:iam::111111111111:role/sym/SymRuntimeProd"
-    error_topic_arn    = "arn:aws:sns:eu-west-1:111111111111:errors"
-    flows_path         = "/sym/prod/flows"
-    function_arn       = "arn:aws:lambda:eu-west-1:111111111111:function:rt"
-    function_name      = "rt"
-    runtime_name       = "prod"
+    check_alias           = "check"
+    code_version          = "2026-11-24T12:00:00.000+0000"
+    connector_account_ids = ["111111111111", "222222222222"]
+    connector_role_arn    = "arn:aws:iam::111111111111:role/sym/SymRuntimeProd"
+    error_topic_arn       = "arn:aws:sns:eu-west-1:111111111111:errors"
+    flows_path            = "/sym/prod/flows"
+    function_arn          = "arn:aws:lambda:eu-west-1:111111111111:function:rt"
+    function_name         = "rt"
+    runtime_name          = "prod"
   }
   targets = [
     { role_name = "read_only", label = "Read only", max_duration = 600 },
