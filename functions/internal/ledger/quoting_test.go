@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sym-postgres-quickstart/functions/internal/database"
+	postgreslambda "sym-postgres-quickstart/modules/postgres-lambda"
 )
 
 // FuzzQuoting has a real server read back what was quoted: a name as an identifier, and any
@@ -43,4 +44,16 @@ func FuzzQuoting(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, text, results[0].FieldDescriptions[0].Name)
 	})
+}
+
+// TestScriptsAreASCII makes sure that the scripts mean the same to clients and databases of every
+// encoding.
+func TestScriptsAreASCII(t *testing.T) {
+	for _, text := range []string{postgreslambda.Setup, postgreslambda.Uninstall} {
+		for i, line := range strings.Split(text, "\n") {
+			for _, r := range line {
+				assert.Less(t, r, rune(128), "line %d: %s", i+1, line)
+			}
+		}
+	}
 }

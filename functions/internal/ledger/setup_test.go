@@ -361,18 +361,6 @@ func execute(ctx context.Context, program string, arguments ...string) (string, 
 	return string(out), err
 }
 
-// TestScriptsAreASCII makes sure that the scripts mean the same to clients and databases of every
-// encoding.
-func TestScriptsAreASCII(t *testing.T) {
-	for _, text := range []string{postgreslambda.Setup, postgreslambda.Uninstall} {
-		for i, line := range strings.Split(text, "\n") {
-			for _, r := range line {
-				assert.Less(t, r, rune(128), "line %d: %s", i+1, line)
-			}
-		}
-	}
-}
-
 // TestBrokerIsNoOtherLogin uses a misspelt name of the broker, and somebody else's login.
 func TestBrokerIsNoOtherLogin(t *testing.T) {
 	everywhere(t, func(f *fixture) {
