@@ -94,8 +94,8 @@ func (h *handler) answer(ctx context.Context, payload []byte) (any, error) {
 	return h.ledger.Escalate(ctx, request)
 }
 
-// end is what a deescalate asks for. Nothing but its run is needed: whatever else is wrong with
-// the event keeps nobody's access.
+// end is what a deescalate asks for. It needs nothing but the run, so that access ends whatever
+// else is wrong with the event.
 func (h *handler) end(e *event.Event) ledger.End {
 	end := ledger.End{Run: e.Run.SRN}
 	requester, err := e.Requester()

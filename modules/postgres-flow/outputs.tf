@@ -9,7 +9,7 @@ output "lambda_connector_role_arn" {
 }
 
 output "rules" {
-  description = "Each target's rules, complete, as the Runtime goes by them."
+  description = "Each target's rules, complete, as the Runtime applies them."
   value       = local.rules
 }
 

@@ -101,7 +101,7 @@ locals {
       approvers            = local._people[name].approvers
       backup_after_seconds = set.backup_after_seconds
       backup_approvers     = local._people[name].backup_approvers
-      # Nobody can break a glass that is nobody's.
+      # A break-glass rule without people can be used by nobody.
       break_glass = (
         length(local._named[name]["break_glass.people"]) == 0 ? null : {
           # Left out, it is null or not there at all.

@@ -120,8 +120,8 @@ func (s *Service) mayRevoke(f Flow, r Request, person string) (permission, error
 }
 
 // listed tells whether a person is an approver of the request's target, or a back-up of one.
-// Where there are no rules to say so it goes by those of when it was asked for: broken rules, or
-// a target that was taken away, must not keep anybody from ending access.
+// If the target's rules cannot be read now, the approvers from the time of the request count:
+// broken rules, or a target that was taken away, must not keep anybody from ending access.
 func (f Flow) listed(r Request, person string) bool {
 	approvers, backups := r.Approvers, r.BackupApprovers
 	if set := f.Rules(r.Target.Name); set != nil {

@@ -83,7 +83,7 @@ func (r *Rules) Denied(ctx context.Context, in Input) (Match, bool) {
 	return Match{}, false
 }
 
-// ApprovedAtOnce returns the first rule by which a request needs nobody's approval, and those
+// ApprovedAtOnce returns the first rule by which a request needs no approval, and those
 // that could not be evaluated on the way to it.
 func (r *Rules) ApprovedAtOnce(ctx context.Context, in Input) (m Match, ok bool, failed []Match) {
 	values := in.values()

@@ -1,4 +1,4 @@
-// Package rules decides who may ask for access, who may approve it, and what needs nobody's
+// Package rules decides who may ask for access, who may approve it, and what needs no
 // approval, by rules that are written in Terraform. Their conditions are CEL, the Common
 // Expression Language (https://cel.dev).
 //
@@ -31,7 +31,7 @@ type Document struct {
 	// BackupApprovers may approve too once BackupAfterSeconds have passed; e-mail addresses.
 	BackupApprovers    []string `json:"backup_approvers"`
 	BackupAfterSeconds int64    `json:"backup_after_seconds"`
-	// ApproveAtOnce has what needs nobody's approval.
+	// ApproveAtOnce lists what needs no approval.
 	ApproveAtOnce []Condition `json:"approve_at_once"`
 	// Deny has what is denied outright, whoever would approve it.
 	Deny []Denial `json:"deny"`

@@ -141,7 +141,8 @@ type desk struct {
 // object of e-mail addresses by Slack's user ids. Empty is none.
 //
 // Its error joins one for each entry that cannot be used; the table is good without these. The
-// account of such an entry has an empty address: it is nobody's, whatever Slack says.
+// account of such an entry has an empty address, so that it belongs to no person, whatever Slack
+// says.
 func ParseUsers(document string) (map[string]string, error) {
 	if document == "" {
 		return nil, nil

@@ -113,7 +113,7 @@ type Input struct {
 	Terraform *Terraform `json:"tf"`
 }
 
-// Output is what the state machine goes by.
+// Output is what the state machine decides by.
 type Output struct {
 	State request.State `json:"state,omitempty"`
 	// HoldSeconds is how long the access lasts from now on, at least 1, where State is active.

@@ -100,7 +100,7 @@ func (u *updates) effective(function string, latest configuration) configuration
 	return latest
 }
 
-// configuration is what the sandbox goes by of a function's configuration.
+// configuration is the part of a function's configuration that the sandbox uses.
 type configuration struct {
 	FunctionArn, Role, Handler, CodeSha256 string
 	Timeout, MemorySize                    int
