@@ -103,4 +103,10 @@ func (p prodTeam) destroyTakesAccessBack(t *testing.T, options *terraform.Option
 	functions, err := lambda.NewFromConfig(p.box.Config(p.box.Admin)).ListFunctions(ctx, &lambda.ListFunctionsInput{})
 	require.NoError(t, err)
 	require.Len(t, functions.Functions, 1, "the Runtime alone is left")
+
+	// What was taken down can be put up again, while its secret can still be brought back.
+	again, err := options.Clone()
+	require.NoError(t, err)
+	again.Targets = []string{"module.postgres_lambda.aws_secretsmanager_secret.password"}
+	terraform.ApplyContext(t, ctx, again)
 }

@@ -102,8 +102,8 @@ func requireSettingsRefused(t *testing.T, ctx context.Context, options *terrafor
 	broken, err := options.Clone()
 	require.NoError(t, err)
 	broken.Vars["callers"] = map[string]any{
-		"arn:aws:iam::111122223333:group/engineers":       "alice@example.com",
-		"arn:aws:sts::111122223333:assumed-role/Engineer": "bob@example.com",
+		"arn:aws:iam::123456789012:group/engineers":       "alice@example.com",
+		"arn:aws:sts::123456789012:assumed-role/Engineer": "bob@example.com",
 	}
 	broken.Vars["usernames"] = map[string]any{"dave@example.com": strings.Repeat("d", 64)}
 	_, err = terraform.PlanContextE(t, ctx, broken)
@@ -112,6 +112,12 @@ func requireSettingsRefused(t *testing.T, ctx context.Context, options *terrafor
 	require.ErrorContains(t, err, "assumed-role/Engineer")
 	require.ErrorContains(t, err, "The Postgres function cannot use these settings")
 	require.ErrorContains(t, err, "dave@example.com")
+
+	broken.Vars["callers"] = map[string]any{"arn:aws:iam::111122223333:role/carol": "carol@example.com"}
+	delete(broken.Vars, "usernames")
+	_, err = terraform.PlanContextE(t, ctx, broken)
+	require.ErrorContains(t, err, "These callers are of another account")
+	require.ErrorContains(t, err, "arn:aws:iam::111122223333:role/carol")
 }
 
 // newBox starts a sandbox for a test, builds the functions into it, and

@@ -65,6 +65,7 @@ module "sym_runtime" {
   audit_retention_days = var.audit_retention_days
   callers              = var.callers
   error_channel        = var.error_channel
+  global_suffix        = var.global_suffix
   package              = "${var.package_dir}/runtime.zip"
   runtime_name         = var.runtime_name
   safelist_account_ids = var.safelist_account_ids
@@ -79,12 +80,14 @@ module "db" {
   source = "../../modules/example-db"
   count  = var.db_enabled ? 1 : 0
 
-  architecture    = var.architecture
-  bastion_enabled = var.bastion_enabled
-  broker_user     = "sym_broker"
-  namespace       = "${var.db_namespace}-${var.runtime_name}"
-  package         = "${var.package_dir}/seed.zip"
-  tags            = var.tags
+  architecture       = var.architecture
+  availability_zones = var.db_availability_zones
+  bastion_enabled    = var.bastion_enabled
+  broker_user        = "sym_broker"
+  global_suffix      = var.global_suffix
+  namespace          = "${var.db_namespace}-${var.runtime_name}"
+  package            = "${var.package_dir}/seed.zip"
+  tags               = var.tags
 }
 
 module "postgres_lambda" {
@@ -101,6 +104,7 @@ module "postgres_lambda" {
   db_resource_id       = local.database.resource_id
   end_sessions         = var.end_sessions
   error_topic_arn      = module.sym_runtime.error_topic_arn
+  global_suffix        = var.global_suffix
   max_duration_seconds = local.max_duration
   name                 = "${local.name}-postgres"
   on_end               = var.on_end

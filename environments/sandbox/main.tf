@@ -22,6 +22,7 @@ module "sym_runtime" {
   callers              = var.callers
   deletion_protection  = false
   error_channel        = var.error_channel
+  global_suffix        = var.global_suffix
   log_retention_days   = 7
   package              = "${var.package_dir}/runtime.zip"
   runtime_name         = var.runtime_name
@@ -37,12 +38,14 @@ module "sym_runtime" {
 module "db" {
   source = "../../modules/example-db"
 
-  architecture    = var.architecture
-  bastion_enabled = var.bastion_enabled
-  broker_user     = "sym_broker"
-  namespace       = "${var.db_namespace}-${var.runtime_name}"
-  package         = "${var.package_dir}/seed.zip"
-  tags            = var.tags
+  architecture       = var.architecture
+  availability_zones = var.db_availability_zones
+  bastion_enabled    = var.bastion_enabled
+  broker_user        = "sym_broker"
+  global_suffix      = var.global_suffix
+  namespace          = "${var.db_namespace}-${var.runtime_name}"
+  package            = "${var.package_dir}/seed.zip"
+  tags               = var.tags
 }
 
 module "postgres_lambda" {
@@ -58,6 +61,7 @@ module "postgres_lambda" {
   }
   db_resource_id       = module.db.resource_id
   error_topic_arn      = module.sym_runtime.error_topic_arn
+  global_suffix        = var.global_suffix
   log_retention_days   = 7
   max_duration_seconds = local.max_duration
   name                 = "${local.name}-postgres"

@@ -53,8 +53,8 @@ variable "bastion_enabled" {
 
 variable "callers" {
   description = <<-EOT
-    Who a signed caller of the API is: the ARN of an IAM user or role to the
-    e-mail address of the one person who uses it.
+    Who a signed caller of the API is: the ARN of an IAM user or role in this
+    account to the e-mail address of the one person who uses it.
   EOT
   type        = map(string)
   default     = {}
@@ -69,6 +69,16 @@ variable "connect" {
   EOT
   type        = string
   default     = null
+}
+
+variable "db_availability_zones" {
+  description = <<-EOT
+    The two zones of the example database, such as `us-east-1b`; by default the
+    first two of the region.
+  EOT
+  type        = list(string)
+  default     = []
+  nullable    = false
 }
 
 variable "db_namespace" {
@@ -122,6 +132,16 @@ variable "flow_vars" {
     approvers = "bob@example.com,carol@example.com"
   }
   nullable = false
+}
+
+variable "global_suffix" {
+  description = <<-EOT
+    What the names of IAM roles and of the audit bucket end with. A second region
+    in the same account needs one, such as `-eu-west-1`.
+  EOT
+  type        = string
+  default     = ""
+  nullable    = false
 }
 
 variable "groups" {

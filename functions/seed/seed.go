@@ -60,8 +60,17 @@ func newSeeder(getenv func(string) string, log *slog.Logger) *seeder {
 	return &seeder{getenv: getenv, log: log}
 }
 
-// handle fills the database, or brings it up to date. It can be repeated.
+// margin is what is left of the function's time to say why it failed.
+const margin = 5 * time.Second
+
+// handle fills the database, or brings it up to date. It can be repeated. It gives up before
+// Lambda would end it: whoever reads the error of the apply learns what was wrong.
 func (s *seeder) handle(ctx context.Context, _ json.RawMessage) (event.Answer, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(margin, time.Until(deadline)/4)))
+		defer cancel()
+	}
 	if err := s.prepare(ctx); err != nil {
 		return event.Answer{}, SeedFailed{err.Error()}
 	}
@@ -129,16 +138,21 @@ func (s *seeder) prepare(ctx context.Context) error {
 // connectPatiently waits for a database that has only just been made, since nobody calls
 // this function again if it fails.
 func (s *seeder) connectPatiently(ctx context.Context) (*pgx.Conn, error) {
+	var last error
 	for {
 		conn, err := s.connect(ctx)
 		if err == nil {
 			return conn, nil
 		}
+		// What the end of the time cut off says less than what failed before.
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
 		s.log.WarnContext(ctx, "the database is not ready", "error", database.Named(err).Error())
 		select {
 		case <-time.After(2 * time.Second):
 		case <-ctx.Done():
-			return nil, err
+			return nil, last
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -148,6 +149,33 @@ func TestSeed(t *testing.T) {
 	for _, password := range first {
 		assert.NotContains(t, logged.String(), password)
 	}
+}
+
+// TestSaysWhyInTime checks that a database which never lets the function in is named before the
+// function's time is over: Lambda says no more of one that it ended than that it was too slow.
+func TestSaysWhyInTime(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	killed, _ := ctx.Deadline()
+	refused := errors.New("no pg_hba.conf entry for the master")
+	tries := 0
+	s := &seeder{
+		getenv: func(string) string { return "" }, log: slog.New(slog.DiscardHandler),
+		connect: func(ctx context.Context) (*pgx.Conn, error) {
+			until, ok := ctx.Deadline()
+			assert.True(t, ok && until.Before(killed), "there is time left to say why")
+			if tries++; tries == 1 {
+				return nil, refused
+			}
+			<-ctx.Done() // a network that swallows packets
+			return nil, ctx.Err()
+		},
+	}
+	_, err := s.handle(ctx, nil)
+	var failed SeedFailed
+	require.ErrorAs(t, err, &failed)
+	require.ErrorContains(t, err, refused.Error())
+	require.Equal(t, 2, tries)
 }
 
 func TestMissingConfigurationIsSaid(t *testing.T) {

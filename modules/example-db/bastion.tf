@@ -17,7 +17,7 @@ data "aws_ssm_parameter" "bastion_ami" {
 resource "aws_iam_role" "bastion" {
   count = local._bastion_count
 
-  name        = "${local.name}-bastion"
+  name        = "${local.name}-bastion${var.global_suffix}"
   path        = "/sym/"
   description = "Lets Session Manager reach the example database's bastion."
 
@@ -51,12 +51,6 @@ resource "aws_iam_role_policy" "bastion" {
         Sid    = "HoldSessions"
         Effect = "Allow"
         Action = [
-          "ec2messages:AcknowledgeMessage",
-          "ec2messages:DeleteMessage",
-          "ec2messages:FailMessage",
-          "ec2messages:GetEndpoint",
-          "ec2messages:GetMessages",
-          "ec2messages:SendReply",
           "ssm:UpdateInstanceInformation",
           "ssmmessages:CreateControlChannel",
           "ssmmessages:CreateDataChannel",
@@ -73,7 +67,7 @@ resource "aws_iam_role_policy" "bastion" {
 resource "aws_iam_instance_profile" "bastion" {
   count = local._bastion_count
 
-  name = "${local.name}-bastion"
+  name = "${local.name}-bastion${var.global_suffix}"
   path = "/sym/"
   role = aws_iam_role.bastion[0].name
   tags = var.tags

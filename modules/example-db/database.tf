@@ -37,9 +37,12 @@ resource "aws_rds_cluster" "this" {
   storage_encrypted               = true
   vpc_security_group_ids          = [aws_security_group.database.id]
 
+  # A unit is 2 GiB. Logins with an IAM token need 300 to 1000 MiB beside the
+  # database, which half a unit does not have. See Aurora's limitations for IAM
+  # database authentication.
   serverlessv2_scaling_configuration {
-    max_capacity = 1
-    min_capacity = 0.5
+    max_capacity = 2
+    min_capacity = 1
   }
 
   # An example has nothing to lose, and goes at once.

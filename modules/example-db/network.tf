@@ -4,6 +4,10 @@
 data "aws_availability_zones" "this" {
   state = "available"
 
+  # No zone that has neither Lambda nor Graviton. Zone ids are the same in every
+  # account, and names are not.
+  exclude_zone_ids = ["use1-az3"]
+
   # No local zones: Aurora is not at home in them.
   filter {
     name   = "opt-in-status"
@@ -13,11 +17,15 @@ data "aws_availability_zones" "this" {
 
 locals {
   # A DB subnet group wants two zones.
-  _zones = slice(sort(data.aws_availability_zones.this.names), 0, 2)
+  _zones = (
+    length(var.availability_zones) > 0 ? var.availability_zones :
+    slice(sort(data.aws_availability_zones.this.names), 0, 2)
+  )
 
   _endpoints = toset(concat(
     ["secretsmanager"],
-    var.bastion_enabled ? ["ec2messages", "ssm", "ssmmessages"] : []
+    # The agent needs no ec2messages any more, and new regions do not have it.
+    var.bastion_enabled ? ["ssm", "ssmmessages"] : []
   ))
 }
 
@@ -48,6 +56,11 @@ resource "aws_subnet" "private" {
   tags = merge(
     var.tags, { Name = "${local.name}-private-${count.index + 1}" }
   )
+
+  # Lambda keeps its interfaces for 20 to 45 minutes after a function is gone.
+  timeouts {
+    delete = "60m"
+  }
 }
 
 resource "aws_route_table" "private" {
@@ -81,6 +94,11 @@ resource "aws_security_group" "client" {
   description = "May reach the example database"
   vpc_id      = aws_vpc.this.id
   tags        = merge(var.tags, { Name = "${local.name}-client" })
+
+  # As for the subnets: functions are in this group.
+  timeouts {
+    delete = "60m"
+  }
 }
 
 resource "aws_vpc_security_group_egress_rule" "client_database" {

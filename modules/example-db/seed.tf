@@ -40,7 +40,7 @@ resource "aws_cloudwatch_log_group" "seed" {
 }
 
 resource "aws_iam_role" "seed" {
-  name        = local._seed_name
+  name        = "${local._seed_name}${var.global_suffix}"
   path        = "/sym/"
   description = "What the function that seeds the example database may do."
 

@@ -10,6 +10,29 @@ variable "architecture" {
   }
 }
 
+variable "availability_zones" {
+  description = <<-EOT
+    The zones of the two subnets, such as `us-east-1b`. By default the first two
+    of the region. Name others if AWS says that a zone has no Lambda, or none of
+    the bastion's machines.
+  EOT
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition = (
+      length(var.availability_zones) == 0 ||
+      length(distinct(var.availability_zones)) == 2 &&
+      length(var.availability_zones) == 2
+    )
+    error_message = <<-EOT
+      The availability_zones are two different zones, and not
+      ${jsonencode(var.availability_zones)}.
+    EOT
+  }
+}
+
 variable "bastion_enabled" {
   description = "Whether there is a machine to reach the database through."
   type        = bool
@@ -48,6 +71,25 @@ variable "engine_version" {
   validation {
     condition     = startswith(var.engine_version, "16.")
     error_message = "The example database is an Aurora PostgreSQL 16."
+  }
+}
+
+variable "global_suffix" {
+  description = <<-EOT
+    What the names of the IAM roles end with: a second region in the same account
+    needs one, such as `-eu-west-1`.
+  EOT
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(-[a-z0-9]+)*$", var.global_suffix))
+    error_message = <<-EOT
+      The global_suffix is empty or like "-eu-west-1": small letters and digits,
+      with one hyphen at the beginning and between them, and not
+      ${jsonencode(var.global_suffix)}.
+    EOT
   }
 }
 

@@ -6,8 +6,9 @@ data "aws_caller_identity" "current" {}
 locals {
   # on-call becomes SymLambdaOnCall; IAM knows no spaces in a name.
   name = format(
-    "SymLambda%s",
-    replace(title(replace(var.flow_name, "/[-_]/", " ")), " ", "")
+    "SymLambda%s%s",
+    replace(title(replace(var.flow_name, "/[-_]/", " ")), " ", ""),
+    var.runtime.global_suffix
   )
 }
 

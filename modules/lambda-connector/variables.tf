@@ -33,6 +33,7 @@ variable "runtime" {
   description = "The Runtime that the flow belongs to: the sym-runtime module."
   type = object({
     connector_role_arn = string
+    global_suffix      = optional(string, "")
   })
   nullable = false
 }

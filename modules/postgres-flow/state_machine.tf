@@ -338,7 +338,7 @@ resource "aws_cloudwatch_log_group" "state_machine" {
 }
 
 resource "aws_iam_role" "state_machine" {
-  name        = "${local.name}-machine"
+  name        = "${local.name}-machine${var.runtime.global_suffix}"
   path        = "/sym/"
   description = "What the state machine of ${var.flow_name} may do."
 
@@ -424,7 +424,8 @@ resource "aws_sfn_state_machine" "this" {
     log_destination        = "${aws_cloudwatch_log_group.state_machine.arn}:*"
   }
 
-  tags = var.tags
+  # The tag is what lets the Runtime start it.
+  tags = merge(var.tags, { SymEnv = var.runtime.runtime_name })
 
   # AWS deletes it once its executions are over. One that waits to try again
   # (DeescalateUntilDone) sleeps for a quarter of an hour at most.

@@ -458,6 +458,7 @@ variable "runtime" {
     flows_path            = string
     function_arn          = string
     function_name         = string
+    global_suffix         = optional(string, "")
     runtime_name          = string
   })
   nullable = false

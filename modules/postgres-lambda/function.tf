@@ -7,7 +7,7 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_iam_role" "this" {
-  name        = var.name
+  name        = "${var.name}${var.global_suffix}"
   path        = "/sym/"
   description = "What the function ${var.name} itself may do."
 

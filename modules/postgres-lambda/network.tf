@@ -6,6 +6,11 @@ resource "aws_security_group" "this" {
   description = "The function ${var.name}"
   vpc_id      = data.aws_subnet.first.vpc_id
   tags        = merge(var.tags, { Name = var.name })
+
+  # Lambda keeps its interfaces for 20 to 45 minutes after the function is gone.
+  timeouts {
+    delete = "60m"
+  }
 }
 
 # Both go to any address: a database is known by its name, and so are AWS's

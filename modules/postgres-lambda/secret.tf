@@ -3,8 +3,14 @@
 resource "aws_secretsmanager_secret" "password" {
   count = var.auth == "secret" ? 1 : 0
 
-  name                    = "${var.name}/password"
+  # A deleted secret keeps its name until it can no longer be brought back.
+  name_prefix             = "${var.name}/password-"
   description             = "The password of ${local.connection.user}."
   recovery_window_in_days = var.secret_recovery_days
   tags                    = var.tags
+
+  lifecycle {
+    # One that was made when secrets had fixed names stays what it is.
+    ignore_changes = [name_prefix]
+  }
 }

@@ -2,7 +2,7 @@
 # ledger in the database says what has expired.
 
 resource "aws_iam_role" "sweep" {
-  name        = "${var.name}-sweep"
+  name        = "${var.name}-sweep${var.global_suffix}"
   path        = "/sym/"
   description = "Lets the scheduler call ${var.name}."
 

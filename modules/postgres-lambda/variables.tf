@@ -170,6 +170,25 @@ variable "error_topic_arn" {
   }
 }
 
+variable "global_suffix" {
+  description = <<-EOT
+    What the names of the IAM roles end with: a second region in the same account
+    needs one, such as `-eu-west-1`.
+  EOT
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(-[a-z0-9]+)*$", var.global_suffix))
+    error_message = <<-EOT
+      The global_suffix is empty or like "-eu-west-1": small letters and digits,
+      with one hyphen at the beginning and between them, and not
+      ${jsonencode(var.global_suffix)}.
+    EOT
+  }
+}
+
 variable "log_retention_days" {
   description = "How many days CloudWatch keeps the log."
   type        = number

@@ -32,7 +32,9 @@ resource "aws_s3_bucket" "audit" {
   count = length(local.audit_buckets)
 
   # The name has to be nobody else's in the world.
-  bucket              = "${local.name}-audit-${local.account_id}"
+  bucket = format(
+    "%s-audit-%s%s", local.name, local.account_id, var.global_suffix
+  )
   force_destroy       = false
   object_lock_enabled = true
   tags                = var.tags

@@ -5,8 +5,9 @@
 locals {
   # my-team becomes SymRuntimeMyTeam; IAM knows no spaces in a name.
   connector_name = format(
-    "SymRuntime%s",
-    replace(title(replace(var.runtime_name, "-", " ")), " ", "")
+    "SymRuntime%s%s",
+    replace(title(replace(var.runtime_name, "-", " ")), " ", ""),
+    var.global_suffix
   )
 
   # A set, so that the order of the input changes nothing.

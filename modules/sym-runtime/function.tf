@@ -7,7 +7,7 @@ resource "aws_cloudwatch_log_group" "runtime" {
 }
 
 resource "aws_iam_role" "runtime" {
-  name        = "${local.name}-runtime"
+  name        = "${local.name}-runtime${var.global_suffix}"
   path        = "/sym/"
   description = "What the ${var.runtime_name} Runtime function itself may do."
 
@@ -84,17 +84,22 @@ resource "aws_iam_role_policy" "runtime" {
         Sid    = "StartRequests"
         Effect = "Allow"
         Action = "states:StartExecution"
-        # Flows are added after the Runtime, under its own prefix.
+        # Flows are added after the Runtime, under its own prefix. The machines
+        # of prod-eu have the prefix of prod as well: the tag tells them apart.
         Resource = format(
           "arn:%s:states:%s:%s:stateMachine:%s", local.partition,
           local.region, local.account_id, local.machine_pattern
         )
+        Condition = {
+          StringEquals = { "aws:ResourceTag/SymEnv" = var.runtime_name }
+        }
       },
       {
         Sid    = "FollowRequests"
         Effect = "Allow"
         Action = "states:DescribeExecution"
-        # An execution is named after its request.
+        # An execution is named after its request. Executions have no tags, so
+        # prod may look at those of prod-eu, by an id that it does not know.
         Resource = format(
           "arn:%s:states:%s:%s:execution:%s:*", local.partition,
           local.region, local.account_id, local.machine_pattern
@@ -106,7 +111,8 @@ resource "aws_iam_role_policy" "runtime" {
         Action = "states:SendTaskSuccess"
         # Checked against the machine that gave out the task token, though AWS's
         # reference lists no resource for it. docs/decisions.md has the evidence,
-        # and docs/operations.md the smoke test. The activity, the other source of
+        # and docs/operations.md the smoke test. Whoever has no token can do
+        # nothing with it, so it needs no tag either. The activity, the other source of
         # tokens, is not used here.
         Resource = format(
           "arn:%s:states:%s:%s:stateMachine:%s", local.partition,
@@ -151,6 +157,11 @@ resource "aws_iam_role_policy" "runtime" {
 }
 
 locals {
+  _foreign_callers = [
+    for arn in sort(keys(var.callers)) : arn
+    if try(split(":", arn)[4], "") != local.account_id
+  ]
+
   # Lambda gives processor time by memory. A cold start has to make five
   # connections and answer Slack within three seconds.
   memory_mb = 1024
@@ -244,6 +255,16 @@ resource "aws_lambda_function" "runtime" {
         ${local._people_count} people; about ${local._people_fit} such people
         fit. Leave out those who are recognised without: by the e-mail address
         that their session or their Slack account has.
+      EOT
+    }
+
+    precondition {
+      condition     = length(local._foreign_callers) == 0
+      error_message = <<-EOT
+        These callers are of another account than the Runtime's, ${local.account_id}:
+        ${join(", ", local._foreign_callers)}.
+        An HTTP API cannot let them in: API Gateway answers 403. Let them assume a
+        role in ${local.account_id}, one role a person, and name that role.
       EOT
     }
   }

@@ -95,6 +95,11 @@ output "function_role_arn" {
   value       = aws_iam_role.runtime.arn
 }
 
+output "global_suffix" {
+  description = "What the names end with that are not a region's own."
+  value       = var.global_suffix
+}
+
 output "request_table_name" {
   description = "The table of requests and their audit records."
   value       = aws_dynamodb_table.requests.name

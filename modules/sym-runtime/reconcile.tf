@@ -4,7 +4,7 @@
 # delivered, and for what people have to be reminded of.
 
 resource "aws_iam_role" "reconcile" {
-  name        = "${local.name}-reconcile"
+  name        = "${local.name}-reconcile${var.global_suffix}"
   path        = "/sym/"
   description = "Lets the scheduler call the ${var.runtime_name} Runtime."
 

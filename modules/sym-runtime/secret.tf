@@ -2,8 +2,14 @@
 # Terraform makes the secret and never sees its value. The tag is what lets the
 # Runtime Connector read it.
 resource "aws_secretsmanager_secret" "shared" {
-  name                    = "${local.name}/shared"
+  # A deleted secret keeps its name until it can no longer be brought back.
+  name_prefix             = "${local.name}/shared-"
   description             = "Shared secrets of the ${var.runtime_name} Runtime."
   recovery_window_in_days = var.secret_recovery_days
   tags                    = merge(var.tags, { SymEnv = var.runtime_name })
+
+  lifecycle {
+    # One that was made when secrets had fixed names stays what it is.
+    ignore_changes = [name_prefix]
+  }
 }

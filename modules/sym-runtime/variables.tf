@@ -88,8 +88,9 @@ variable "audit_retention_days" {
 
 variable "callers" {
   description = <<-EOT
-    Who a signed caller of the API is: the ARN of an IAM user or role to the
-    e-mail address of the one person who uses it.
+    Who a signed caller of the API is: the ARN of an IAM user or role in the
+    Runtime's own account to the e-mail address of the one person who uses it.
+    Callers of other accounts get no further than API Gateway.
   EOT
   type        = map(string)
   default     = {}
@@ -135,6 +136,26 @@ variable "error_channel" {
     )
     error_message = <<-EOT
       The error_channel is a Slack channel with its #, or the channel's id.
+    EOT
+  }
+}
+
+variable "global_suffix" {
+  description = <<-EOT
+    What the names end with that are not a region's own: those of IAM roles and
+    of the audit bucket. A second region in the same account needs one, such as
+    `-eu-west-1`. Flows take it from here.
+  EOT
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(-[a-z0-9]+)*$", var.global_suffix))
+    error_message = <<-EOT
+      The global_suffix is empty or like "-eu-west-1": small letters and digits,
+      with one hyphen at the beginning and between them, and not
+      ${jsonencode(var.global_suffix)}.
     EOT
   }
 }

@@ -53,6 +53,87 @@ run "two_zones" {
   }
 }
 
+run "no_zone_without_lambda" {
+  assert {
+    condition = contains(
+      data.aws_availability_zones.this.exclude_zone_ids, "use1-az3"
+    )
+    error_message = "This zone has neither Lambda nor Graviton."
+  }
+}
+
+run "zones_of_ones_own" {
+  variables {
+    availability_zones = ["eu-west-1c", "eu-west-1b"]
+  }
+
+  assert {
+    condition = (
+      aws_subnet.private[*].availability_zone == ["eu-west-1c", "eu-west-1b"]
+    )
+    error_message = "The subnets are where they were told to be."
+  }
+}
+
+run "one_zone_twice" {
+  command = plan
+
+  variables {
+    availability_zones = ["eu-west-1c", "eu-west-1c"]
+  }
+
+  expect_failures = [var.availability_zones]
+}
+
+run "memory_for_logins_with_a_token" {
+  assert {
+    condition = (
+      aws_rds_cluster.this.serverlessv2_scaling_configuration[0].min_capacity >= 1
+    )
+    error_message = "Half a unit is 1 GiB: too little for IAM logins."
+  }
+}
+
+run "time_for_lambda_to_leave_the_network" {
+  assert {
+    condition = alltrue([
+      for each in concat(aws_subnet.private, [aws_security_group.client]) :
+      each.timeouts.delete == "60m"
+    ])
+    error_message = "Lambda's interfaces take up to 45 minutes to go."
+  }
+}
+
+run "a_second_region" {
+  variables {
+    bastion_enabled = true
+    global_suffix   = "-eu-west-1"
+  }
+
+  assert {
+    condition = [
+      for each in [
+        aws_iam_role.seed, aws_iam_role.bastion[0],
+        aws_iam_instance_profile.bastion[0],
+      ] : each.name
+      ] == [
+      "sym-example-seed-eu-west-1", "sym-example-bastion-eu-west-1",
+      "sym-example-bastion-eu-west-1",
+    ]
+    error_message = "IAM's names are one region's as well as the other's."
+  }
+}
+
+run "a_suffix_that_s3_refuses" {
+  command = plan
+
+  variables {
+    global_suffix = "_EU"
+  }
+
+  expect_failures = [var.global_suffix]
+}
+
 run "without_a_bastion" {
   assert {
     condition     = keys(aws_vpc_endpoint.this) == ["secretsmanager"]
@@ -72,9 +153,9 @@ run "with_a_bastion" {
 
   assert {
     condition = keys(aws_vpc_endpoint.this) == [
-      "ec2messages", "secretsmanager", "ssm", "ssmmessages",
+      "secretsmanager", "ssm", "ssmmessages",
     ]
-    error_message = "Session Manager cannot reach the bastion."
+    error_message = "Session Manager needs these, and new regions have no more."
   }
 
   assert {

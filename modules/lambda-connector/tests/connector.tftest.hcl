@@ -45,6 +45,20 @@ run "a_flow_of_two_words" {
   }
 }
 
+run "a_second_region" {
+  variables {
+    runtime = {
+      connector_role_arn = "arn:aws:iam::111111111111:role/sym/SymRuntimeProd"
+      global_suffix      = "-eu-west-1"
+    }
+  }
+
+  assert {
+    condition     = aws_iam_role.this.name == "SymLambdaPostgres-eu-west-1"
+    error_message = "IAM's names are one region's as well as the other's."
+  }
+}
+
 run "only_the_runtime_connector_is_trusted" {
   assert {
     condition = [

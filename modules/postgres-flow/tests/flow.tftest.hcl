@@ -71,6 +71,13 @@ run "names" {
   }
 }
 
+run "the_runtime_may_start_it" {
+  assert {
+    condition     = aws_sfn_state_machine.this.tags.SymEnv == "prod"
+    error_message = "The tag tells the machines of prod from those of prod-eu."
+  }
+}
+
 run "the_connector_is_its_own" {
   assert {
     condition = (

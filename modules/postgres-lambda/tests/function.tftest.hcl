@@ -128,6 +128,36 @@ run "the_topic_of_another_region" {
   expect_failures = [aws_lambda_function.this]
 }
 
+run "put_up_again" {
+  assert {
+    condition = (
+      aws_secretsmanager_secret.password[0].name_prefix
+      == "sym-prod-postgres/password-"
+    )
+    error_message = "For 30 days the name of a deleted secret is taken."
+  }
+}
+
+run "a_second_region" {
+  variables {
+    global_suffix = "-eu-west-1"
+  }
+
+  assert {
+    condition = [aws_iam_role.this.name, aws_iam_role.sweep.name] == [
+      "sym-prod-postgres-eu-west-1", "sym-prod-postgres-sweep-eu-west-1",
+    ]
+    error_message = "IAM's names are one region's as well as the other's."
+  }
+}
+
+run "time_for_lambda_to_leave_the_network" {
+  assert {
+    condition     = aws_security_group.this.timeouts.delete == "60m"
+    error_message = "Lambda's interfaces take up to 45 minutes to go."
+  }
+}
+
 run "no_topic" {
   command = plan
 

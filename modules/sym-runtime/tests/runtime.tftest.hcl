@@ -763,3 +763,62 @@ run "databases_in_one_account" {
     error_message = "The topic is open to another account."
   }
 }
+
+run "a_second_region" {
+  variables {
+    audit_bucket  = { retention_days = 1 }
+    global_suffix = "-eu-west-1"
+  }
+
+  assert {
+    condition = [
+      aws_iam_role.reconcile.name,
+      aws_iam_role.runtime.name,
+      aws_iam_role.runtime_connector.name,
+      aws_s3_bucket.audit[0].bucket,
+      ] == [
+      "sym-my-team-reconcile-eu-west-1",
+      "sym-my-team-runtime-eu-west-1",
+      "SymRuntimeMyTeam-eu-west-1",
+      "sym-my-team-audit-111111111111-eu-west-1",
+    ]
+    error_message = "These names are one region's as well as the other's."
+  }
+
+  assert {
+    condition     = output.global_suffix == "-eu-west-1"
+    error_message = "Flows have to know how names end."
+  }
+}
+
+run "machines_of_this_runtime_alone" {
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.runtime.policy).Statement :
+      statement.Condition if statement.Action == "states:StartExecution"
+    ] == [{ StringEquals = { "aws:ResourceTag/SymEnv" = "my-team" } }]
+    error_message = "my-team may start what my-team-eu has made."
+  }
+}
+
+run "put_up_again" {
+  assert {
+    condition = (
+      aws_secretsmanager_secret.shared.name_prefix == "sym-my-team/shared-"
+    )
+    error_message = "For 30 days the name of a deleted secret is taken."
+  }
+}
+
+run "a_caller_of_another_account" {
+  command = plan
+
+  variables {
+    callers = {
+      "arn:aws:iam::111111111111:role/ann" = "ann@example.com"
+      "arn:aws:iam::222222222222:role/ben" = "ben@example.com"
+    }
+  }
+
+  expect_failures = [aws_lambda_function.runtime]
+}
