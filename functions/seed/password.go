@@ -18,7 +18,7 @@ const iterations = 4096
 // computation that of RFC 5802, section 3.
 func verifier(password string) (string, error) {
 	salt := make([]byte, 16)
-	rand.Read(salt) // It never fails; see its documentation.
+	_, _ = rand.Read(salt) // It never fails; see its documentation.
 	salted, err := pbkdf2.Key(sha256.New, password, salt, iterations, sha256.Size)
 	if err != nil {
 		return "", fmt.Errorf("the password cannot be hashed: %w", err)

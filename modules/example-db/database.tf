@@ -20,6 +20,10 @@ resource "aws_rds_cluster_parameter_group" "this" {
   tags = var.tags
 }
 
+# Encrypted with the account's own key for databases (aws/rds), and one day of
+# backups: an example has nothing to lose.
+#tfsec:ignore:aws-rds-encrypt-cluster-storage-data
+#tfsec:ignore:aws-rds-specify-backup-retention
 resource "aws_rds_cluster" "this" {
   cluster_identifier = local.name
 
@@ -54,6 +58,8 @@ resource "aws_rds_cluster" "this" {
   tags = var.tags
 }
 
+# Nobody tunes an example.
+#tfsec:ignore:aws-rds-enable-performance-insights
 resource "aws_rds_cluster_instance" "this" {
   identifier         = "${local.name}-1"
   cluster_identifier = aws_rds_cluster.this.id

@@ -29,6 +29,8 @@ locals {
   ))
 }
 
+# An example for hours has no flow logs, which cost as much as the rest.
+#tfsec:ignore:aws-ec2-require-vpc-flow-logs-for-all-vpcs
 resource "aws_vpc" "this" {
   cidr_block = var.vpc_cidr
 

@@ -1,5 +1,9 @@
 # The password of the database user. Terraform makes the secret and never sees
 # its value: set it once, by hand or by whatever rotates it.
+#
+# Encrypted with the account's own key for secrets (aws/secretsmanager). Who may
+# read it is said by roles in this account alone.
+#tfsec:ignore:aws-ssm-secret-use-customer-key
 resource "aws_secretsmanager_secret" "password" {
   count = var.auth == "secret" ? 1 : 0
 

@@ -1,5 +1,7 @@
 # The Runtime function: the HTTP API and every step of the workflow.
 
+# CloudWatch encrypts it with a key of its own, and it holds no secret.
+#tfsec:ignore:aws-cloudwatch-log-group-customer-key
 resource "aws_cloudwatch_log_group" "runtime" {
   name              = "/aws/lambda/${local.function_name}"
   retention_in_days = var.log_retention_days
@@ -223,6 +225,8 @@ locals {
   ) / (local._people_bytes / max(1, local._people_count)))
 }
 
+# The log follows a request by its id; tracing would be one more right.
+#tfsec:ignore:aws-lambda-enable-tracing
 resource "aws_lambda_function" "runtime" {
   function_name = local.function_name
   description   = "Takes requests and decisions, and walks the role chain."

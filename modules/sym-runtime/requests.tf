@@ -1,5 +1,7 @@
 # The requests and their audit records, one partition a request.
 
+# DynamoDB encrypts it with the account's own key for it (aws/dynamodb).
+#tfsec:ignore:aws-dynamodb-table-customer-key
 resource "aws_dynamodb_table" "requests" {
   name         = "${local.name}-requests"
   billing_mode = "PAY_PER_REQUEST"

@@ -64,6 +64,7 @@ func Start(ctx context.Context) (_ *Sandbox, err error) {
 		return nil, err
 	}
 	// The databases run as another user where we are root, and live in here.
+	// #nosec G302 -- as the comment says
 	if err := os.Chmod(s.Dir, 0o755); err != nil {
 		return nil, err
 	}

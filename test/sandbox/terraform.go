@@ -78,7 +78,7 @@ func (w *Workdir) Deployment(ctx context.Context) (Deployment, error) {
 }
 
 func (w *Workdir) run(ctx context.Context, each func(line string), args ...string) ([]byte, error) {
-	c := exec.CommandContext(ctx, w.sandbox.Terraform, args...)
+	c := exec.CommandContext(ctx, w.sandbox.Terraform, args...) // #nosec G204 -- to run Terraform is what this is for
 	c.Dir = w.Dir
 	c.Env = w.sandbox.Environ()
 	// Asked to stop, Terraform stops its provider, too; killed, it would not.

@@ -27,6 +27,7 @@ func (c *Client) call(ctx context.Context, m message, answer any) error {
 	for n := 1; n < tries && err != nil && mayPass(err); n++ {
 		// Somewhere between half and all of it, so that those who failed together do not come
 		// back together.
+		// #nosec G404 -- no secret comes of a pause
 		if stopped := c.Sleep(ctx, pause/2+rand.N(pause/2)); stopped != nil {
 			return &Unreachable{Endpoint: c.Endpoint.String(), cause: stopped}
 		}

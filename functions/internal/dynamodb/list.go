@@ -49,7 +49,7 @@ func (s *Store) List(ctx context.Context, q request.Query) (request.Page, error)
 		ScanIndexForward:  aws.Bool(false),
 		ExclusiveStartKey: start,
 		// One more than asked for tells whether there is another page.
-		Limit: aws.Int32(int32(q.Limit) + 1),
+		Limit: aws.Int32(int32(q.Limit) + 1), // #nosec G115 -- a page is at most a hundred
 	}
 	if q.Filters() {
 		// The filter works after the limit, so that a small one would make many queries.
@@ -210,7 +210,7 @@ func (s *Store) byDeadline(
 		ExpressionAttributeValues: values{
 			":open": &types.AttributeValueMemberS{Value: stillOpen},
 		},
-		Limit: aws.Int32(int32(limit)),
+		Limit: aws.Int32(int32(limit)), // #nosec G115 -- limits are constants of this package and of its callers
 	}
 	if !until.IsZero() {
 		*input.KeyConditionExpression += " AND #deadline <= :until"
@@ -240,7 +240,7 @@ func (s *Store) byDeadline(
 		if len(answer.LastEvaluatedKey) == 0 || left <= 0 {
 			return found, spoilt, nil
 		}
-		input.ExclusiveStartKey, input.Limit = answer.LastEvaluatedKey, aws.Int32(int32(left))
+		input.ExclusiveStartKey, input.Limit = answer.LastEvaluatedKey, aws.Int32(int32(left)) // #nosec G115 -- less than the limit
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -167,7 +168,9 @@ func (w *walk) add(instance types.DBInstance, writer bool) {
 	}
 	if instance.Endpoint != nil {
 		reader.Host = aws.ToString(instance.Endpoint.Address)
-		reader.Port = uint16(aws.ToInt32(instance.Endpoint.Port))
+		if port := aws.ToInt32(instance.Endpoint.Port); port > 0 && port <= math.MaxUint16 {
+			reader.Port = uint16(port)
+		}
 	}
 	if reader.Host == "" || reader.Port == 0 {
 		reader.Problem = fmt.Sprintf("RDS has no endpoint for it while it is %s",

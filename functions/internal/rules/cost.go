@@ -132,7 +132,7 @@ func counts() cel.ProgramOption {
 func matchCost(text uint64, pattern string) uint64 {
 	instructions := uint64(maxPattern)
 	if size, err := programSize(pattern); err == nil {
-		instructions = uint64(size)
+		instructions = uint64(size) // #nosec G115 -- a size is not negative
 	}
 	if text > math.MaxUint64/instructions-1 {
 		return math.MaxUint64

@@ -69,11 +69,11 @@ func start(f Function, key, code, logFile string, logs func(Function, string, st
 	fail := func(err error) (*instance, error) {
 		return nil, errors.Join(fmt.Errorf("%s cannot be started: %w", f.Name, err), listener.Close())
 	}
-	if err := os.MkdirAll(filepath.Dir(logFile), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(logFile), 0o750); err != nil {
 		return fail(err)
 	}
-	i.log, err = os.OpenFile(logFile,
-		os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	i.log, err = os.OpenFile(logFile, // #nosec G304 -- a log in our own folder
+		os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fail(err)
 	}
@@ -85,7 +85,7 @@ func start(f Function, key, code, logFile string, logs func(Function, string, st
 		return fail(err)
 	}
 	i.process, err = execute(func() *exec.Cmd {
-		command := exec.Command(filepath.Join(code, "bootstrap"))
+		command := exec.Command(filepath.Join(code, "bootstrap")) // #nosec G204 -- to run functions is what this is for
 		command.Dir = code
 		command.Env = i.environment(listener.Addr().String(), code)
 		command.Stdout, command.Stderr = in, in

@@ -100,7 +100,7 @@ func (s *Server) run(ctx context.Context, python, dir string, public int) error 
 	}
 	defer logFile.Close() // the child has its own descriptor
 
-	s.cmd = exec.CommandContext(ctx, python, path, strconv.Itoa(s.port))
+	s.cmd = exec.CommandContext(ctx, python, path, strconv.Itoa(s.port)) // #nosec G204 -- our own script, and the Python that was found
 	s.cmd.Dir = dir
 	s.cmd.Env = append(environment(), "MOTO_PORT="+strconv.Itoa(public), "PYTHONUNBUFFERED=1")
 	s.cmd.Stdout, s.cmd.Stderr = logFile, logFile

@@ -72,7 +72,7 @@ func (a *account) run(cmd *exec.Cmd, dir, binaries string) {
 	}
 	if a != nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{
-			Credential: &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)},
+			Credential: &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}, // #nosec G115 -- ids of users are not negative
 		}
 	}
 }

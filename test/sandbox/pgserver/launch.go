@@ -40,7 +40,7 @@ func (s *Server) listen(ctx context.Context, account *account, data string) erro
 
 // launch starts the server and waits until it is ready or has exited.
 func (s *Server) launch(ctx context.Context, account *account, data string) error {
-	cmd := exec.Command(filepath.Join(s.config.Binaries, "postgres"),
+	cmd := exec.Command(filepath.Join(s.config.Binaries, "postgres"), // #nosec G204 -- the server that was asked for
 		"-D", data, "-p", strconv.Itoa(s.Port))
 	account.run(cmd, s.Dir, s.config.Binaries)
 	logs, writer, err := os.Pipe()
@@ -51,9 +51,9 @@ func (s *Server) launch(ctx context.Context, account *account, data string) erro
 
 	// SIGQUIT is the immediate shutdown.
 	s.process, err = process.Start(cmd, syscall.SIGQUIT)
-	writer.Close()
+	_ = writer.Close()
 	if err != nil {
-		logs.Close()
+		_ = logs.Close()
 		return fmt.Errorf("postgres could not be started: %w", err)
 	}
 	logged := make(chan struct{})

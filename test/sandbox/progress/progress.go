@@ -29,6 +29,7 @@ func Begin(name, unit string, total int) *Work {
 	w := &Work{name: name, unit: unit, total: total, began: time.Now()}
 	var perUnit float64
 	if path, err := remembered(name); err == nil {
+		// #nosec G304 -- a number of ours in the cache
 		if text, err := os.ReadFile(path); err == nil {
 			_, _ = fmt.Sscan(string(text), &perUnit)
 		}
@@ -78,9 +79,9 @@ func (w *Work) Total() int { return w.total }
 func (w *Work) End() (took time.Duration) {
 	took = time.Since(w.began)
 	if path, err := remembered(w.name); err == nil && w.total > 0 {
-		if os.MkdirAll(filepath.Dir(path), 0o755) == nil {
+		if os.MkdirAll(filepath.Dir(path), 0o750) == nil {
 			perUnit := took.Seconds() / float64(w.total)
-			_ = os.WriteFile(path, fmt.Appendf(nil, "%.6f\n", perUnit), 0o644)
+			_ = os.WriteFile(path, fmt.Appendf(nil, "%.6f\n", perUnit), 0o600)
 		}
 	}
 	return took

@@ -37,7 +37,7 @@ func Moto(ctx context.Context) (string, error) {
 		{"python3", "-m", "venv", dir},
 		{own, "-m", "pip", "install", "--quiet", moto},
 	} {
-		out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
+		out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput() // #nosec G204 -- the two commands above
 		if err != nil {
 			return "", fmt.Errorf("moto is not on this machine and could not be installed (%w: %.300s): "+
 				"install it with: python3 -m pip install '%s'", err, strings.TrimSpace(string(out)), moto)

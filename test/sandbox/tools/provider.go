@@ -82,7 +82,7 @@ func Provider(ctx context.Context, terraform string) (string, error) {
 	defer os.RemoveAll(scratch)
 	text := "terraform {\n  required_providers {\n    aws = {\n      source = \"hashicorp/aws\"\n" +
 		"      version = \"" + providerVersion + "\"\n    }\n  }\n}\n"
-	if err := os.WriteFile(filepath.Join(scratch, "main.tf"), []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(scratch, "main.tf"), []byte(text), 0o600); err != nil {
 		return "", err
 	}
 	c := exec.CommandContext(ctx, terraform, "init", "-input=false", "-no-color")
@@ -107,11 +107,11 @@ func TerraformEnv(dir string) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		return map[string]string{"TF_PLUGIN_CACHE_DIR": cached}, os.MkdirAll(cached, 0o755)
+		return map[string]string{"TF_PLUGIN_CACHE_DIR": cached}, os.MkdirAll(cached, 0o755) // #nosec G301 -- nothing secret
 	}
 	path := filepath.Join(dir, "terraform.rc")
 	text := fmt.Sprintf("disable_checkpoint = true\nprovider_installation {\n"+
 		"  filesystem_mirror {\n    path    = %q\n    include = [\"registry.terraform.io/hashicorp/aws\"]\n  }\n"+
 		"  direct {\n    exclude = [\"registry.terraform.io/hashicorp/aws\"]\n  }\n}\n", from)
-	return map[string]string{"TF_CLI_CONFIG_FILE": path}, os.WriteFile(path, []byte(text), 0o644)
+	return map[string]string{"TF_CLI_CONFIG_FILE": path}, os.WriteFile(path, []byte(text), 0o600)
 }

