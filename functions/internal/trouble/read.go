@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
 	"sym-postgres-quickstart/functions/internal/request"
 )
@@ -14,10 +16,11 @@ import (
 // read turns a message of the error topic into sentences. Messages with the same key say the same;
 // those with the same group, if it is not empty, say it of different requests.
 func read(m events.SNSEntity) (t request.Trouble, key, group string) {
+	home := accountOf(m.TopicArn)
 	var alarm alarm
 	if json.Unmarshal([]byte(m.Message), &alarm) == nil && alarm.AlarmName != "" {
-		return alarm.trouble(), strings.Join([]string{
-			"alarm", alarm.AlarmName, alarm.NewStateValue, alarm.StateChangeTime}, "\n"), ""
+		return alarm.trouble(home), strings.Join([]string{
+			"alarm", alarm.AWSAccountID, alarm.AlarmName, alarm.NewStateValue, alarm.StateChangeTime}, "\n"), ""
 	}
 	var failed failedCall
 	if json.Unmarshal([]byte(m.Message), &failed) == nil && failed.RequestContext.FunctionARN != "" {
@@ -28,7 +31,7 @@ func read(m events.SNSEntity) (t request.Trouble, key, group string) {
 			// and process ids do not: they change with every sweep.
 			same = append(same, numbers.ReplaceAllString(failed.ResponsePayload.Message, "#"))
 		}
-		return failed.trouble(), strings.Join(same, "\n"), ""
+		return failed.trouble(home), strings.Join(same, "\n"), ""
 	}
 	what := m.Message
 	if m.Subject != "" && strings.HasPrefix(strings.TrimSpace(m.Message), "{") {
@@ -47,15 +50,18 @@ var numbers = regexp.MustCompile(`\b[0-9]+\b`)
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html
 type alarm struct {
 	AlarmName, AlarmDescription, NewStateValue, NewStateReason, StateChangeTime string
+
+	AWSAccountID string `json:"AWSAccountId"`
 }
 
-func (a alarm) trouble() request.Trouble {
+func (a alarm) trouble(home string) request.Trouble {
+	name := strconv.Quote(a.AlarmName) + elsewhere(a.AWSAccountID, home)
 	if a.NewStateValue != "ALARM" {
-		return request.Trouble{What: fmt.Sprintf("The alarm %q is now %s: %s", a.AlarmName,
+		return request.Trouble{What: fmt.Sprintf("The alarm %s is now %s: %s", name,
 			a.NewStateValue, sentence(a.NewStateReason))}
 	}
 	return request.Trouble{
-		What: strings.TrimSpace(fmt.Sprintf("The alarm %q is on. %s", a.AlarmName,
+		What: strings.TrimSpace(fmt.Sprintf("The alarm %s is on. %s", name,
 			sentence(a.AlarmDescription))),
 		Do: "See CloudWatch for when it began, and read the function's log. CloudWatch's reason: " +
 			sentence(a.NewStateReason),
@@ -92,10 +98,10 @@ func (f failedCall) what() string {
 	}
 }
 
-func (f failedCall) trouble() request.Trouble {
+func (f failedCall) trouble(home string) request.Trouble {
 	name := f.RequestContext.FunctionARN
 	if parts := strings.Split(name, ":"); len(parts) > 6 {
-		name = parts[6]
+		name = parts[6] + elsewhere(accountOf(name), home)
 	}
 	why := "it did not run in time (" + f.RequestContext.Condition + ")."
 	if f.ResponsePayload.Message != "" || f.ResponsePayload.Type != "" {
@@ -117,6 +123,24 @@ func (f failedCall) trouble() request.Trouble {
 			"itself; until it succeeds, only the workflows take access away."
 	}
 	return t
+}
+
+// elsewhere names an account, if it is another one than the topic's: what is to be looked at is
+// there.
+func elsewhere(account, home string) string {
+	if account == "" || account == home {
+		return ""
+	}
+	return " in the account " + account
+}
+
+// accountOf is the account of an ARN, and empty for anything else.
+func accountOf(name string) string {
+	parsed, err := arn.Parse(name)
+	if err != nil {
+		return ""
+	}
+	return parsed.AccountID
 }
 
 // sentence ends a text with a full stop.

@@ -71,6 +71,18 @@ func TestRelay(t *testing.T) {
 				"says why.",
 			Do: "See CloudWatch for when it began, and read the function's log. CloudWatch's reason: " +
 				"Threshold Crossed: 1 datapoint."}},
+		{"an alarm of another account", "ALARM: x", `{"AlarmName":"sym-orders-errors","AlarmDescription":` +
+			`"The function that changes roles failed.","NewStateValue":"ALARM","NewStateReason":"x",` +
+			`"AWSAccountId":"222222222222"}`, request.Trouble{
+			What: `The alarm "sym-orders-errors" in the account 222222222222 is on. The function that ` +
+				"changes roles failed.",
+			Do: "See CloudWatch for when it began, and read the function's log. CloudWatch's reason: x."}},
+		{"a function of another account", "", `{"requestContext":{"functionArn":` +
+			`"arn:aws:lambda:us-east-1:222222222222:function:sym-orders","condition":"EventAgeExceeded"}}`,
+			request.Trouble{
+				What: "A call failed in the function sym-orders in the account 222222222222: it did not " +
+					"run in time (EventAgeExceeded).",
+				Do: "Read the function's log."}},
 		{"an alarm that is over", "OK: x", `{"AlarmName":"a","NewStateValue":"OK",` +
 			`"NewStateReason":"All is well"}`, request.Trouble{
 			What: `The alarm "a" is now OK: All is well.`}},

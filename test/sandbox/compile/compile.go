@@ -92,7 +92,7 @@ func isTestMain(name string) bool { return strings.HasSuffix(name, ".test") }
 
 // command runs the go command; interrupted, it may remove its temporary files.
 func command(ctx context.Context, arguments []string) *exec.Cmd {
-	c := exec.CommandContext(ctx, "go", arguments...)
+	c := exec.CommandContext(ctx, "go", arguments...) // #nosec G204 -- the arguments are ours
 	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
 	c.WaitDelay = 10 * time.Second
 	return c

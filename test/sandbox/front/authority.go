@@ -65,7 +65,7 @@ func NewAuthority(dir string) (*Authority, error) {
 			break
 		}
 	}
-	return a, errors.Join(os.WriteFile(a.File, own, 0o644), os.WriteFile(a.TrustFile, trusted, 0o644)) // #nosec G306 -- certificates are public
+	return a, errors.Join(os.WriteFile(a.File, own, 0o644), os.WriteFile(a.TrustFile, trusted, 0o644)) // #nosec G703 G306 -- certificates are public
 }
 
 // Issue makes a certificate for a server on this machine, and its key. It
