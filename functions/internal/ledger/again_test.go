@@ -208,7 +208,7 @@ func TestFloodOfAFriendIsCounted(t *testing.T) {
 		require.ErrorContains(f, err, "function al.d1() runs with the rights of")
 		require.Len(f, swept.Drift, event.MaxLeftBehind+1)
 		assert.Contains(f, swept.Drift[event.MaxLeftBehind].Message,
-			fmt.Sprintf("appeared: %d more things", 500-event.MaxLeftBehind))
+			fmt.Sprintf("appeared or changed: %d more things", 500-event.MaxLeftBehind))
 		f.sweeps()
 	})
 }

@@ -92,17 +92,17 @@ const findDrift = `
 // findOpen lists rights and settings that make the ledger or the targets less safe than setup.sql
 // left them.
 const findOpen = `
-	-- First which roles, then what each can do: a planner that expects few memberships would
-	-- examine every role that anybody is a member of.
+	-- The roles are found first: a planner that expects few memberships would otherwise examine
+	-- every role that anybody is a member of.
 	WITH targets AS MATERIALIZED (
 		SELECT r.oid, r.rolname
 		FROM pg_auth_members m JOIN pg_roles us ON us.oid = m.member AND us.rolname = current_user
 		JOIN pg_roles r ON r.oid = m.roleid WHERE m.admin_option
 	)
-	SELECT 'exposed', '', '', '', what || ' Run setup.sql again.' FROM sym.exposed()
+	SELECT 'exposed', '', '', '', sym.readable(what) || ' Run setup.sql again.' FROM sym.exposed()
 	UNION ALL
-	SELECT 'target', '', '', r.rolname::text, format('The role "%s" is not handed out any more: it '
-		'is, or is a member of, "%s", which %s.', r.rolname, e.through, e.what)
+	SELECT 'target', '', '', sym.readable(r.rolname::text), sym.readable(format('The role "%s" is not handed out any more: it '
+		'is, or is a member of, "%s", which %s.', r.rolname, e.through, e.what))
 	FROM targets r, sym.examine(r.oid, false) e
 	WHERE (e.severity = 'never' OR e.severity = 'lasting'
 		AND NOT EXISTS (SELECT FROM sym.allowed WHERE rolename = r.rolname))

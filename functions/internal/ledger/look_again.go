@@ -22,8 +22,10 @@ const (
 // look is a run that a sweep looks at again.
 type look struct {
 	Run, User, Role string
-	// state is what sym.looked records. The zero value ends the looking.
-	state string
+	// Failed tells whether people know that a look has failed.
+	Failed bool
+	// state is what sym.looked records; nil if the look failed.
+	state *string
 }
 
 // sight is what sym.look_again answers: findings that nobody has been told about yet.
@@ -63,12 +65,17 @@ func (s *sweep) lookAgain(ctx context.Context) (looked []look) {
 		seen, err := s.lookAt(ctx, run)
 		switch err.(type) {
 		case nil:
-			run.state = string(seen.State)
+			state := string(seen.State)
+			run.state = &state
 			s.reportSight(ctx, run, seen)
 		case database.DatabaseUnavailable, database.CredentialsUnavailable:
 			return looked // The next sweep looks.
 		default:
-			// To try again each minute would delay every sweep, and tell nobody anything new.
+			// Later sweeps try it again, after all others, and tell nobody again.
+			s.log.WarnContext(ctx, "a look at what was left behind failed", "run", run.Run, "error", err)
+			if run.Failed {
+				continue
+			}
 			s.reportAgain(ctx, run, "unseen", fmt.Sprintf("What was left behind by %q, who has lost "+
 				"the role %q, could not be looked at: %s. A database administrator has to look at what "+
 				"was made with that role: see sym.left_behind.", run.User, run.Role, s.explain(ctx, "", err)))
@@ -83,9 +90,9 @@ func (s *sweep) toLookAt(ctx context.Context) (runs []look, err error) {
 	err = s.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
 		begin(ctx, batch, briefly)
-		batch.Queue("SELECT run, username, rolename FROM sym.to_look_at($1)", mostAgain).Query(func(rows pgx.Rows) (err error) {
+		batch.Queue("SELECT run, username, rolename, failed FROM sym.to_look_at($1)", mostAgain).Query(func(rows pgx.Rows) (err error) {
 			runs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (run look, err error) {
-				return run, row.Scan(&run.Run, &run.User, &run.Role)
+				return run, row.Scan(&run.Run, &run.User, &run.Role, &run.Failed)
 			})
 			return err
 		})
@@ -117,7 +124,7 @@ func (s *sweep) reportSight(ctx context.Context, run look, seen sight) {
 			"still be in use: %s. A database administrator has to check that session and end it.",
 			run.User, run.Role, used.What))
 	}
-	how := "lost the role %q while somebody else's transaction was open, and since then this has appeared"
+	how := "lost the role %q while somebody else's transaction was open, and since then this has appeared or changed"
 	if seen.First {
 		how = "lost the role %q, and has left this behind"
 	}
@@ -151,11 +158,7 @@ func (s *sweep) looked(ctx context.Context, runs []look) {
 		batch := &pgx.Batch{}
 		begin(ctx, batch, briefly)
 		for _, run := range runs {
-			state := run.state
-			if state == "" {
-				state = "{}"
-			}
-			batch.Queue("SELECT sym.looked($1, $2::text::json)", run.Run, state)
+			batch.Queue("SELECT sym.looked($1, $2::text::json)", run.Run, run.state)
 		}
 		batch.Queue("COMMIT")
 		return run(ctx, conn, batch)

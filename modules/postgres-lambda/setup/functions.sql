@@ -16,25 +16,22 @@ BEGIN
 END
 $$;
 
--- A text that the function can read. It reads UTF-8, and in a database of another encoding people
--- can choose names with bytes that UTF-8 lacks. In such a text everything but ASCII is written as
--- \u and its bytes.
+-- A text that the function can read. It reads UTF-8, and people can choose names with bytes that
+-- UTF-8 lacks: in a database of another encoding or, for names of the whole server such as roles,
+-- from there. In such a text every byte that is not ASCII is written as \u and its number.
 CREATE OR REPLACE FUNCTION sym.readable(of_text text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    encoding name := getdatabaseencoding();
+    bytes bytea;
 BEGIN
-    IF encoding <> 'UTF8' THEN
-        BEGIN
-            PERFORM convert_to(of_text, 'UTF8');
-        EXCEPTION WHEN OTHERS THEN
-            RETURN (SELECT string_agg(CASE WHEN octet_length(b) = 1 AND get_byte(b, 0) < 128 THEN c
-                    ELSE '\u' || lpad(encode(b, 'hex'), 4, '0') END, '' ORDER BY n)
-                FROM regexp_split_to_table(of_text, '') WITH ORDINALITY AS t (c, n),
-                    LATERAL convert_to(c, encoding) b);
-        END;
-    END IF;
+    PERFORM convert_to(of_text, 'UTF8');
     RETURN of_text;
+EXCEPTION WHEN OTHERS THEN
+    -- The cast reads backslashes (92), and checks nothing else.
+    bytes := replace(of_text, chr(92), chr(92) || chr(92))::bytea;
+    RETURN (SELECT string_agg(CASE WHEN b < 128 THEN chr(b) ELSE chr(92) || 'u00' || to_hex(b) END, ''
+            ORDER BY i)
+        FROM generate_series(0, length(bytes) - 1) i, LATERAL get_byte(bytes, i) b);
 END
 $$;
 
@@ -168,21 +165,45 @@ BEGIN
 END
 $$;
 
+-- Whether a prepared transaction has written to a table of this database that its owner may not
+-- write to, and the roles may.
+CREATE OR REPLACE FUNCTION sym.wrote_as(of_transaction xid, owner oid, led oid[]) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN EXISTS (
+        SELECT FROM pg_locks l JOIN pg_locks x ON x.virtualtransaction = l.virtualtransaction,
+            LATERAL (SELECT coalesce(pg_partition_root(l.relation)::oid, l.relation)) AS t (oid)
+        WHERE x.locktype = 'transactionid' AND x.pid IS NULL AND x.transactionid = of_transaction
+          AND l.locktype = 'relation' AND l.pid IS NULL AND l.relation >= 16384
+          AND l.mode NOT IN ('AccessShareLock', 'RowShareLock') AND l.database = (
+            SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+          AND NOT sym.may_use(owner, t.oid, false)
+          AND EXISTS (SELECT FROM unnest(led) r WHERE sym.may_use(r, t.oid, false)));
+END
+$$;
+
 -- The prepared transactions since a time of a user, of a role, and of the roles that it is a member
 -- of. Work that was done with the role can still be committed after the role is gone. The user can
 -- prepare it as any other role of theirs as well; other members of that role prepare transactions
--- too, so those are listed only if they have locks that their role has no right to. Each comes
--- with the statement that ends it, which only its owner and superusers may run.
+-- too, so those are listed only if they have written what that role may not. Each comes with the
+-- statement that ends it, which only its owner and superusers may run.
 CREATE OR REPLACE FUNCTION sym.prepared(holder oid, role oid, since timestamptz) RETURNS text[]
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    led oid[];
 BEGIN
+    IF NOT EXISTS (SELECT FROM pg_prepared_xact()) THEN
+        RETURN '{}';
+    END IF;
+    WITH RECURSIVE reached (oid) AS (
+        SELECT role
+        UNION
+        SELECT m.roleid FROM pg_auth_members m JOIN reached r ON m.member = r.oid
+    )
+    SELECT array_agg(r.oid) INTO led FROM reached r;
     RETURN ARRAY(
-        WITH RECURSIVE led (oid) AS (
-            SELECT role
-            UNION
-            SELECT m.roleid FROM pg_auth_members m JOIN led l ON m.member = l.oid
-        ), theirs (oid) AS (
+        WITH RECURSIVE theirs (oid) AS (
             SELECT holder
             UNION
             SELECT m.roleid FROM pg_auth_members m JOIN theirs t ON m.member = t.oid
@@ -192,9 +213,9 @@ BEGIN
             ', or as a member of "' || p.owner || '" with SET ROLE ' || quote_ident(p.owner),
             p.database, p.gid))
         FROM pg_prepared_xact() x JOIN pg_prepared_xacts p ON p.transaction = x.transaction
-        WHERE p.prepared >= since AND (x.ownerid = holder OR x.ownerid IN (SELECT oid FROM led)
-            OR x.ownerid IN (SELECT oid FROM theirs) AND EXISTS (
-                SELECT FROM sym.in_use(role) u WHERE u.transaction = 'prepared ' || x.transaction))
+        WHERE p.prepared >= since AND (x.ownerid = holder OR x.ownerid = ANY (led)
+            OR x.ownerid IN (SELECT oid FROM theirs)
+                AND sym.wrote_as(x.transaction, x.ownerid, led))
         ORDER BY p.prepared);
 END
 $$;

@@ -1,18 +1,14 @@
--- Transactions of other users at work on tables that the role has rights to and their own users
--- do not: they are inside a routine of the role's, or read through a view of the role's, which
--- its holder may have made and dropped again. A lock on a table shows them, since it is kept
--- until the transaction is over. Access that a view, a foreign key or a SECURITY DEFINER routine
--- of another owner can explain is not listed. Preparing a query takes such a lock, too, and needs
--- no right.
+-- Transactions of other users that have locks on tables which the role may read or change and their
+-- own users may not: they are inside a routine of the role's, or read through a view of the role's,
+-- which its holder may have made and dropped again. A lock stays until the transaction is over,
+-- or the subtransaction that took it is rolled back. Access that a view, a foreign key or a
+-- SECURITY DEFINER routine of another owner can explain is not listed. Preparing a query takes
+-- such a lock, too, and needs no right.
 CREATE OR REPLACE FUNCTION sym.in_use(role oid)
 RETURNS TABLE (transaction text, what text, undo text)
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-    -- The rights by which a user can be at work on a table, besides those to its columns.
-    working text := 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER'
-        || CASE WHEN current_setting('server_version_num')::int >= 170000 THEN ', MAINTAIN'
-            ELSE '' END;
     here    oid := (SELECT a.datid FROM pg_stat_get_activity(pg_backend_pid()) a);
     trusted oid[];
     led     oid[];
@@ -38,7 +34,8 @@ BEGIN
         SELECT DISTINCT coalesce('prepared ' || x.transactionid, l.virtualtransaction) AS transaction,
             l.pid, coalesce(a.usesysid, o.oid) AS whose, p.gid,
             -- A partitioned table can be read without rights to its partitions.
-            coalesce(pg_partition_root(l.relation)::oid, l.relation) AS relation
+            coalesce(pg_partition_root(l.relation)::oid, l.relation) AS relation,
+            l.mode IN ('AccessShareLock', 'RowShareLock') AS reading
         FROM pg_locks l
         LEFT JOIN pg_stat_get_activity(NULL) a ON a.pid = l.pid
         LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
@@ -48,37 +45,68 @@ BEGIN
         WHERE l.locktype = 'relation' AND l.granted AND l.database = here AND l.relation >= 16384
           AND l.pid IS DISTINCT FROM pg_backend_pid()
     )
-    SELECT b.transaction, format('%s has a lock on %s, to which "%s" has no right',
+    SELECT b.transaction, format('%s has a lock on %s, which "%s" may not %s',
             CASE WHEN b.pid IS NULL THEN format('the prepared transaction %L of "%s"', b.gid, u.rolname)
                 ELSE format('the session %s of "%s"', b.pid, u.rolname) END,
-            min(c.oid::regclass::text), u.rolname),
+            min(c.oid::regclass::text), u.rolname,
+            CASE WHEN b.reading THEN 'read' ELSE 'change' END),
         CASE WHEN b.pid IS NULL THEN format('ROLLBACK PREPARED %L', b.gid)
             ELSE format('SELECT pg_terminate_backend(%s)', b.pid) END
     FROM busy b JOIN pg_roles u ON u.oid = b.whose JOIN pg_class c ON c.oid = b.relation
-    WHERE NOT u.rolsuper AND u.oid <> ALL (trusted) AND c.relkind IN ('r', 'p', 'm', 'f')
+    WHERE NOT u.rolsuper AND u.oid <> ALL (trusted) AND c.relkind IN ('r', 'p', 'm', 'f', 'v')
       AND NOT c.relispartition AND c.relpersistence <> 't'
       -- By any role that the user can set, inherited or not.
-      AND NOT EXISTS (SELECT FROM pg_roles x WHERE pg_has_role(u.oid, x.oid, 'MEMBER') AND (
-        has_table_privilege(x.oid, c.oid, working)
-        OR has_any_column_privilege(x.oid, c.oid, 'SELECT, INSERT, UPDATE, REFERENCES')))
-      AND EXISTS (SELECT FROM unnest(led) r
-        WHERE has_any_column_privilege(r, c.oid, 'SELECT, INSERT, UPDATE')
-           OR has_table_privilege(r, c.oid, 'DELETE, TRUNCATE'))
-      AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid)
-      AND NOT EXISTS (SELECT FROM pg_constraint f
-        WHERE f.contype = 'f' AND c.oid IN (f.conrelid, f.confrelid))
-      AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid
-        JOIN pg_class v ON v.oid = w.ev_class
-        WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
-          AND d.refobjid = c.oid AND v.oid <> c.oid AND v.relowner <> ALL (led)
-          -- A view leads nowhere if its owner has no right to the table.
-          AND (has_any_column_privilege(v.relowner, c.oid, 'SELECT, INSERT, UPDATE')
-            OR has_table_privilege(v.relowner, c.oid, 'DELETE, TRUNCATE')))
-      AND NOT EXISTS (SELECT FROM pg_proc p WHERE p.prosecdef AND p.proowner <> ALL (led)
-        AND p.pronamespace <> 'sym'::regnamespace
-        AND (has_any_column_privilege(p.proowner, c.oid, 'SELECT, INSERT, UPDATE')
-            OR has_table_privilege(p.proowner, c.oid, 'DELETE, TRUNCATE')))
-    GROUP BY b.transaction, b.pid, b.gid, u.rolname;
+      AND NOT EXISTS (SELECT FROM pg_roles x WHERE pg_has_role(u.oid, x.oid, 'MEMBER')
+        AND (sym.may_work(x.oid, c.oid, b.reading) OR x.oid = (
+            SELECT d.datdba FROM pg_database d WHERE d.datname = current_database())))
+      AND EXISTS (SELECT FROM unnest(led) r WHERE sym.may_use(r, c.oid, b.reading))
+      AND NOT sym.explained(c.oid, b.reading, led)
+    GROUP BY b.transaction, b.pid, b.gid, u.rolname, b.reading;
+END
+$$;
+
+-- Whether a role may read a table, or else change rows of it.
+CREATE OR REPLACE FUNCTION sym.may_use(role oid, of_table oid, reading boolean) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF reading THEN
+        RETURN has_any_column_privilege(role, of_table, 'SELECT');
+    END IF;
+    RETURN has_table_privilege(role, of_table, 'DELETE, TRUNCATE')
+        OR has_any_column_privilege(role, of_table, 'INSERT, UPDATE');
+END
+$$;
+
+-- The same, with the other rights that let somebody take such a lock.
+CREATE OR REPLACE FUNCTION sym.may_work(role oid, of_table oid, reading boolean) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN sym.may_use(role, of_table, reading)
+        OR NOT reading AND (has_table_privilege(role, of_table, 'TRIGGER')
+            OR has_any_column_privilege(role, of_table, 'REFERENCES'))
+        OR current_setting('server_version_num')::int >= 170000
+            AND has_table_privilege(role, of_table, 'MAINTAIN');
+END
+$$;
+
+-- Whether somebody without a right to a table can have a lock on it by ordinary work: through its
+-- children or foreign keys, or a view or SECURITY DEFINER routine whose owner has the right.
+CREATE OR REPLACE FUNCTION sym.explained(of_table oid, reading boolean, led oid[])
+RETURNS boolean
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = of_table)
+        OR EXISTS (SELECT FROM pg_constraint f
+            WHERE f.contype = 'f' AND of_table IN (f.conrelid, f.confrelid))
+        OR EXISTS (SELECT FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid
+            JOIN pg_class v ON v.oid = w.ev_class
+            WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+              AND d.refobjid = of_table AND v.oid <> of_table AND v.relowner <> ALL (led)
+              AND sym.may_use(v.relowner, of_table, reading))
+        OR EXISTS (SELECT FROM pg_proc p WHERE p.prosecdef AND p.proowner <> ALL (led)
+            AND p.pronamespace <> 'sym'::regnamespace
+            AND sym.may_use(p.proowner, of_table, reading));
 END
 $$;
 

@@ -26,7 +26,9 @@ BEGIN
         OR p.proowner <> c.relowner
             AND EXISTS (SELECT FROM unnest(led) r
                 WHERE has_table_privilege(r, c.oid, 'TRIGGER'))
-            AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = p.proowner AND r.rolsuper));
+            AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = p.proowner AND r.rolsuper))
+    -- Those on other people's tables first.
+    ORDER BY c.relowner = holder, i.identity, t.tgname;
 EXCEPTION WHEN OTHERS THEN
     RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL,
         false, NULL::xid;
@@ -91,7 +93,7 @@ BEGIN
                 FROM pg_identify_object('pg_class'::regclass, w.ev_class, 0) r)
             WHEN p.polpermissive THEN (SELECT format('DROP POLICY %I ON %s', p.polname,
                 r.identity) FROM pg_identify_object('pg_class'::regclass, p.polrelid, 0) r) END,
-        false, d.xmin
+        false, sym.youngest(d.xmin, w.xmin, p.xmin, c.xmin)
     FROM pg_shdepend o
     JOIN pg_depend d ON d.refclassid = o.classid AND d.refobjid = o.objid
     LEFT JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid
@@ -101,7 +103,8 @@ BEGIN
         LATERAL pg_identify_object(d.classid, d.objid, 0) i
     WHERE o.refclassid = 'pg_authid'::regclass AND o.refobjid = ANY (theirs)
       AND o.deptype = 'o' AND o.dbid = here
-      AND sym.young(d.xmin, listed) AND NOT sym.young(o.xmin, listed)
+      AND (sym.young(d.xmin, listed) OR sym.young(w.xmin, listed) OR sym.young(p.xmin, listed)
+        OR sym.young(c.xmin, listed)) AND NOT sym.young(o.xmin, listed)
       AND (d.classid IN ('pg_policy'::regclass, 'pg_attrdef'::regclass, 'pg_cast'::regclass,
                 'pg_transform'::regclass, 'pg_user_mapping'::regclass)
             OR w.rulename <> '_RETURN' AND w.ev_class = o.objid OR c.contype = 'c'
@@ -114,7 +117,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- Functions and views that were theirs before and may have a new definition.
+-- Functions, views and foreign servers that were theirs before and may have a new definition.
 CREATE OR REPLACE FUNCTION sym.left_changed(theirs oid[], listed integer)
 RETURNS TABLE (kind text, what text, undo text, safe boolean, written xid)
 LANGUAGE plpgsql STABLE
@@ -126,16 +129,17 @@ BEGIN
     RETURN QUERY
     SELECT 'changed', format('the %s %s of "%s", or a privilege on it, was changed', i.type,
         i.identity, pg_get_userbyid(d.refobjid)), NULL, false,
-        sym.youngest(p.xmin, w.xmin, c.xmin)
+        sym.youngest(p.xmin, w.xmin, c.xmin, s.xmin)
     FROM pg_shdepend d
     LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
     LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
         AND c.relkind IN ('v', 'm')
-    LEFT JOIN pg_rewrite w ON w.ev_class = c.oid AND w.rulename = '_RETURN',
+    LEFT JOIN pg_rewrite w ON w.ev_class = c.oid AND w.rulename = '_RETURN'
+    LEFT JOIN pg_foreign_server s ON d.classid = 'pg_foreign_server'::regclass AND s.oid = d.objid,
         LATERAL pg_identify_object(d.classid, d.objid, 0) i
     WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = ANY (theirs)
       AND d.deptype = 'o' AND d.dbid = here AND NOT sym.young(d.xmin, listed)
-      AND (sym.young(p.xmin, listed) OR sym.young(w.xmin, listed)
+      AND (sym.young(p.xmin, listed) OR sym.young(w.xmin, listed) OR sym.young(s.xmin, listed)
         OR c.relkind = 'v' AND sym.young(c.xmin, listed))
       AND i.identity IS NOT NULL;
 EXCEPTION WHEN OTHERS THEN

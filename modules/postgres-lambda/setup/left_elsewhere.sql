@@ -87,7 +87,8 @@ BEGIN
         format(CASE d.deptype WHEN 'o' THEN 'in the database "%s" %s objects belong to "%s"'
             ELSE 'in the database "%s" the privileges on %s objects name "%s"' END,
             b.datname, count(*), pg_get_userbyid(d.refobjid)), NULL, false,
-        (array_agg(d.xmin ORDER BY age(d.xmin)))[1]
+        -- It stands for several transactions.
+        NULL::xid
     FROM pg_shdepend d JOIN pg_database b ON b.oid = d.dbid
     WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = ANY (theirs)
       AND d.dbid NOT IN (here, 0) AND (d.deptype = 'o' OR d.deptype = 'a'

@@ -60,7 +60,7 @@ BEGIN
       AND (starts_with(i.schema, 'pg_temp_') IS NOT TRUE
         OR o.by_role AND (o.definer OR o.reads_as_owner))
       AND (o.owner = ANY (theirs) OR o.was_there)
-    ORDER BY NOT (o.by_role AND (o.definer OR o.reads_as_owner)), i.type, i.identity;
+    ORDER BY NOT (o.by_role AND (o.definer OR o.reads_as_owner)), NOT o.by_role, i.type, i.identity;
 EXCEPTION WHEN OTHERS THEN
     RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL,
         false, NULL::xid;

@@ -154,7 +154,7 @@ BEGIN
             CASE g.grantee WHEN 0 THEN 'PUBLIC'
                 ELSE quote_ident(pg_get_userbyid(g.grantee)) END) AS w (whom, grantee)
     WHERE i.identity IS NOT NULL
-    ORDER BY g.grantee NOT IN (0, holder), i.identity;
+    ORDER BY g.grantor <> ALL (led), g.grantee NOT IN (0, holder), i.identity;
 EXCEPTION WHEN OTHERS THEN
     RETURN QUERY SELECT 'unseen', format('a part could not be looked at: %s', SQLERRM), NULL,
         false, NULL::xid;

@@ -82,7 +82,8 @@ BEGIN
         'known', g.run IS NOT NULL, 'user', g.username, 'role', g.rolename,
         'granted', g.granted, 'expires', g.expires, 'ended', g.ended, 'standing', g.standing,
         'user_exists', u.oid IS NOT NULL, 'user_is_login', coalesce(u.rolcanlogin, false),
-        'user_power', (SELECT json_build_object('through', e.through, 'what', e.what)
+        'user_power', (SELECT json_build_object('through', sym.readable(e.through::text),
+                'what', sym.readable(e.what))
             FROM sym.examine(u.oid, true) e LIMIT 1),
         'user_members', members,
         'may_make', coalesce(has_function_privilege(
@@ -93,7 +94,9 @@ BEGIN
             WHERE a.roleid = r.oid AND a.member = us AND a.admin_option),
         'circular', u.oid IS NOT NULL AND r.oid IS NOT NULL
             AND pg_has_role(r.oid, u.oid, 'MEMBER'),
-        'findings', (SELECT json_agg(e) FROM sym.examine(r.oid, false) e),
+        'findings', (SELECT json_agg(json_build_object('severity', e.severity,
+                'through', sym.readable(e.through::text), 'what', sym.readable(e.what)))
+            FROM sym.examine(r.oid, false) e),
         'allowed', EXISTS (SELECT FROM sym.allowed WHERE rolename = r.rolname),
         'ours', m.ours, 'from_runs', m.runs, 'foreign', m.others,
         'inherits', u.oid IS NULL OR u.rolinherit
@@ -222,7 +225,7 @@ CREATE OR REPLACE FUNCTION sym.note_complete(of_run text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE sym.grants SET sessions_ended_at = clock_timestamp(),
-        open_then = CASE WHEN granted_in IS NOT NULL THEN '{}'::text[] END
+        open_then = CASE WHEN granted_in IS NOT NULL THEN ARRAY['search'] END
     WHERE run = of_run AND revoked_at IS NOT NULL AND sessions_ended_at IS NULL;
 END
 $$;
