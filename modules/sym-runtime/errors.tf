@@ -1,8 +1,8 @@
 # Where everything that needs a human goes: the workflow's alarm, CloudWatch's
 # alarms, the Runtime's own errors. Subscribe an address or a pager to it.
 
-# Databases may be in other accounts. Their functions publish what they could not
-# do, and so do their alarms; nobody else of those accounts may.
+# Databases may be in other accounts, where only their functions (roles below
+# /sym/) and CloudWatch's alarms may publish.
 locals {
   error_topic_name = "${local.name}-errors"
   error_topic_arn = format(

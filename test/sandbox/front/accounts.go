@@ -12,12 +12,13 @@ import (
 	"sym-postgres-quickstart/test/sandbox/policy"
 )
 
-// A call that crosses accounts needs the leave of both: an identity policy in the caller's, which
-// the sandbox does not evaluate yet, and the policy of the resource, which is evaluated here. See
+// A call that crosses accounts needs permission in both: by an identity policy in the caller's
+// account, which the sandbox does not evaluate yet, and by the resource's policy, which is evaluated
+// here. See
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html.
 
 // mayInvoke answers why a caller of another account may not invoke a function; nil if it may.
-// Services are let in by what calls them.
+// Calls of AWS services are not checked.
 func (f *Front) mayInvoke(ctx context.Context, caller Identity, arn string) error {
 	parts := strings.Split(arn, ":")
 	if len(parts) < 7 || caller.Service != "" || caller.Account == parts[4] {
@@ -27,15 +28,15 @@ func (f *Front) mayInvoke(ctx context.Context, caller Identity, arn string) erro
 	err := f.askJSON(ctx, parts[4], "lambda", http.MethodGet,
 		functionsPath+"/"+parts[6]+"/policy", "", nil, &answer)
 	if err != nil {
-		return fmt.Errorf("%s is of another account than %s, which has no policy", caller.ARN, arn)
+		return fmt.Errorf("%s is in another account than %s, and the function has no policy", caller.ARN, arn)
 	}
 	return decide(answer.Policy, policy.Call{
 		Action: "lambda:InvokeFunction", Principals: caller.principals(), Context: conditions(caller),
 	}, caller.ARN, arn)
 }
 
-// serveSNS answers SNS: who publishes to a topic of another account needs the leave of the topic
-// and of its key.
+// serveSNS answers SNS. To publish to a topic of another account takes permission by the policies of
+// the topic and of its key.
 func (f *Front) serveSNS(w http.ResponseWriter, r *http.Request, c call) {
 	form, err := url.ParseQuery(string(c.body))
 	topic := form.Get("TopicArn")
@@ -122,7 +123,7 @@ func decide(text string, call policy.Call, caller, resource string) error {
 	return nil
 }
 
-// conditions are the condition keys that a caller brings to every policy.
+// conditions are the condition keys of a caller, for every policy.
 func conditions(caller Identity) map[string]string {
 	keys := map[string]string{
 		"aws:principalarn":     caller.ARN,

@@ -116,7 +116,7 @@ func TestInvokingInAnotherAccount(t *testing.T) {
 	f := &Front{Options: Options{Moto: moto.URL}}
 	const arn = "arn:aws:lambda:us-east-1:" + otherAccount + ":function:roles"
 	require.NoError(t, f.mayInvoke(t.Context(), root(otherAccount), arn), "its own account")
-	require.ErrorContains(t, f.mayInvoke(t.Context(), root(Account), arn), "has no policy")
+	require.ErrorContains(t, f.mayInvoke(t.Context(), root(Account), arn), "the function has no policy")
 	policy = `{"Statement":[{"Effect":"Allow","Action":"lambda:InvokeFunction","Principal":{"AWS":"` + Account + `"}}]}`
 	require.NoError(t, f.mayInvoke(t.Context(), root(Account), arn))
 	require.ErrorContains(t, f.mayInvoke(t.Context(), root("333333333333"), arn), "may not lambda:InvokeFunction")
