@@ -44,24 +44,34 @@ BEGIN
         LEFT JOIN pg_roles o ON o.rolname = p.owner
         WHERE l.locktype = 'relation' AND l.granted AND l.database = here AND l.relation >= 16384
           AND l.pid IS DISTINCT FROM pg_backend_pid()
+    ), ours AS MATERIALIZED (
+        -- Anybody can hold very many locks, so these checks come in the order of their cost.
+        SELECT b.* FROM busy b JOIN pg_class c ON c.oid = b.relation
+        WHERE c.relkind IN ('r', 'p', 'm', 'f', 'v') AND NOT c.relispartition
+          AND c.relpersistence <> 't'
+          AND EXISTS (SELECT FROM unnest(led) r WHERE CASE WHEN b.reading
+            THEN has_any_column_privilege(r, c.oid, 'SELECT')
+            ELSE has_table_privilege(r, c.oid, 'DELETE, TRUNCATE')
+                OR has_any_column_privilege(r, c.oid, 'INSERT, UPDATE') END)
+    ), no_right AS MATERIALIZED (
+        SELECT o.*, u.rolname FROM ours o JOIN pg_roles u ON u.oid = o.whose
+        WHERE NOT u.rolsuper AND u.oid <> ALL (trusted)
+          AND NOT sym.may_work(u.oid, o.relation, o.reading)
     )
     SELECT b.transaction, format('%s has a lock on %s, which "%s" may not %s',
-            CASE WHEN b.pid IS NULL THEN format('the prepared transaction %L of "%s"', b.gid, u.rolname)
-                ELSE format('the session %s of "%s"', b.pid, u.rolname) END,
-            min(c.oid::regclass::text), u.rolname,
+            CASE WHEN b.pid IS NULL THEN format('the prepared transaction %L of "%s"', b.gid, b.rolname)
+                ELSE format('the session %s of "%s"', b.pid, b.rolname) END,
+            min(b.relation::regclass::text), b.rolname,
             CASE WHEN b.reading THEN 'read' ELSE 'change' END),
         CASE WHEN b.pid IS NULL THEN format('ROLLBACK PREPARED %L', b.gid)
             ELSE format('SELECT pg_terminate_backend(%s)', b.pid) END
-    FROM busy b JOIN pg_roles u ON u.oid = b.whose JOIN pg_class c ON c.oid = b.relation
-    WHERE NOT u.rolsuper AND u.oid <> ALL (trusted) AND c.relkind IN ('r', 'p', 'm', 'f', 'v')
-      AND NOT c.relispartition AND c.relpersistence <> 't'
-      -- By any role that the user can set, inherited or not.
-      AND NOT EXISTS (SELECT FROM pg_roles x WHERE pg_has_role(u.oid, x.oid, 'MEMBER')
-        AND (sym.may_work(x.oid, c.oid, b.reading) OR x.oid = (
+    FROM no_right b
+    -- By any role that the user can set, inherited or not.
+    WHERE NOT EXISTS (SELECT FROM pg_roles x WHERE pg_has_role(b.whose, x.oid, 'MEMBER')
+        AND (sym.may_work(x.oid, b.relation, b.reading) OR x.oid = (
             SELECT d.datdba FROM pg_database d WHERE d.datname = current_database())))
-      AND EXISTS (SELECT FROM unnest(led) r WHERE sym.may_use(r, c.oid, b.reading))
-      AND NOT sym.explained(c.oid, b.reading, led)
-    GROUP BY b.transaction, b.pid, b.gid, u.rolname, b.reading;
+      AND NOT sym.explained(b.relation, b.reading, led)
+    GROUP BY b.transaction, b.pid, b.gid, b.rolname, b.reading;
 END
 $$;
 
