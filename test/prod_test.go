@@ -16,13 +16,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sym-postgres-quickstart/test/sandbox"
+	"sym-postgres-quickstart/test/sandbox/front"
 	"sym-postgres-quickstart/test/sandbox/pgserver"
 	"sym-postgres-quickstart/test/sandbox/slack"
 )
 
 // TestProd brings a database of its own to environments/prod, as a team would:
-// its owner runs setup.sql with psql, the password goes into the secret, and a
-// request is granted and taken back. The state is in S3, with its lock, and the
+// with a certificate by an authority of the team's own: its owner runs setup.sql
+// with psql, the password goes into the secret, and a request is granted and
+// taken back. The state is in S3, with its lock, and the
 // audit records are in a bucket that nobody can change.
 func TestProd(t *testing.T) {
 	t.Parallel()
@@ -44,7 +46,12 @@ func TestProd(t *testing.T) {
 		require.ErrorContains(t, err, missing)
 	}
 
-	database := ownDatabase(t, ctx, box)
+	authority, err := front.NewAuthority(t.TempDir())
+	require.NoError(t, err)
+	database := databaseBy(t, ctx, authority)
+	text, err := os.ReadFile(authority.File)
+	require.NoError(t, err)
+	options.Vars["certificate_authorities"] = string(text)
 	options.Vars["pg_connection_config"] = map[string]any{
 		"host": database.Host, "port": database.Port, "user": "sym_broker", "database": "postgres",
 	}
@@ -170,7 +177,13 @@ output "ids" {
 // person, and what setup.sql makes.
 func ownDatabase(t *testing.T, ctx context.Context, box *sandbox.Sandbox) *pgserver.Server {
 	t.Helper()
-	certificate, key, err := box.Authority.Issue(filepath.Join(box.Dir, "own-database"))
+	return databaseBy(t, ctx, box.Authority)
+}
+
+// databaseBy is a database whose certificate is by an authority of the caller's.
+func databaseBy(t *testing.T, ctx context.Context, authority *front.Authority) *pgserver.Server {
+	t.Helper()
+	certificate, key, err := authority.Issue(t.TempDir())
 	require.NoError(t, err)
 	server, err := pgserver.Start(ctx, pgserver.Config{CertFile: certificate, KeyFile: key})
 	require.NoError(t, err)

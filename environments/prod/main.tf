@@ -93,8 +93,9 @@ module "db" {
 module "postgres_lambda" {
   source = "../../modules/postgres-lambda"
 
-  architecture = var.architecture
-  auth         = local.database.auth
+  architecture            = var.architecture
+  auth                    = local.database.auth
+  certificate_authorities = var.certificate_authorities
   connection = {
     database = local.database.database
     host     = local.database.host

@@ -51,8 +51,9 @@ module "db" {
 module "postgres_lambda" {
   source = "../../modules/postgres-lambda"
 
-  architecture = var.architecture
-  auth         = "iam"
+  architecture            = var.architecture
+  auth                    = "iam"
+  certificate_authorities = var.certificate_authorities
   connection = {
     database = module.db.database
     host     = module.db.host

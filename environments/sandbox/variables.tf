@@ -61,6 +61,16 @@ variable "callers" {
   nullable    = false
 }
 
+variable "certificate_authorities" {
+  description = <<-EOT
+    Further certificate authorities for the database's certificate, in PEM:
+    your own, or RDS's in GovCloud and China. Those of RDS in all other regions
+    are known. The Postgres function then has to reach Secrets Manager.
+  EOT
+  type        = string
+  default     = null
+}
+
 variable "connect" {
   description = <<-EOT
     What people are told to connect with once they hold a role: a connection

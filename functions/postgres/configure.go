@@ -76,6 +76,11 @@ func configure(getenv func(string) string, log *slog.Logger) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if config.Authorities != "" {
+		// They can be parsed, or there would be no connector.
+		authorities, _ := database.ParseAuthorities(config.Authorities)
+		h.leaveOut(leftout.Of("PG_CERTIFICATE_AUTHORITIES", database.Expired(authorities, time.Now())))
+	}
 	options.Readers, err = readersOf(getenv, config, log)
 	if options.Readers == nil && err != nil {
 		return nil, err

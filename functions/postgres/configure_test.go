@@ -2,10 +2,18 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
 	"log/slog"
+	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/google/uuid"
@@ -106,6 +114,15 @@ func TestSettingsAreChecked(t *testing.T) {
 	assert.Equal(t, []string{}, ask(good))
 	good["PG_USERNAMES"] = `{"bob@example.com": ""}`
 	require.Len(t, ask(good), 1)
+	delete(good, "PG_USERNAMES")
+	good["PG_CERTIFICATE_AUTHORITIES"] = authority(t, time.Now().Add(time.Hour))
+	assert.Equal(t, []string{}, ask(good))
+	good["PG_CERTIFICATE_AUTHORITIES"] += authority(t, time.Now().Add(-time.Hour))
+	require.Len(t, ask(good), 1)
+	assert.Contains(t, ask(good)[0], "PG_CERTIFICATE_AUTHORITIES: the certificate of")
+	good["PG_CERTIFICATE_AUTHORITIES"] = "/etc/ssl/cert.pem"
+	require.Len(t, ask(good), 1)
+	assert.Contains(t, ask(good)[0], "PG_CERTIFICATE_AUTHORITIES cannot be used")
 	good["PG_HOST"] = "a,b"
 	require.Len(t, ask(good), 1)
 	assert.Contains(t, ask(good)[0], "PG_HOST")
@@ -119,4 +136,16 @@ func TestSettingsAreChecked(t *testing.T) {
 		require.NotNil(t, answer.Refusal(), other)
 	}
 	require.False(t, aliceReads(t))
+}
+
+// authority makes a certificate authority that is valid until then.
+func authority(t *testing.T, until time.Time) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true,
+		Subject: pkix.Name{CommonName: "ours"}, NotBefore: until.Add(-48 * time.Hour), NotAfter: until}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }

@@ -17,8 +17,11 @@ module "check" {
   qualifier     = "check"
 
   question = {
-    type     = "check_settings"
-    settings = local._settings
+    type = "check_settings"
+    # The function reads the authorities from a secret that is not there yet.
+    settings = merge(local._settings, var.certificate_authorities == null ? {} : {
+      PG_CERTIFICATE_AUTHORITIES = var.certificate_authorities
+    })
     # The function does not read this. It is what puts the question off.
     code = terraform_data.code.output
   }

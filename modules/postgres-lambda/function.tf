@@ -94,6 +94,14 @@ resource "aws_iam_role_policy" "this" {
           Resource = aws_secretsmanager_secret.password[0].arn
         }
       ],
+      [
+        for secret in aws_secretsmanager_secret.authorities : {
+          Sid      = "ReadAuthorities"
+          Effect   = "Allow"
+          Action   = "secretsmanager:GetSecretValue"
+          Resource = secret.arn
+        }
+      ],
       var.auth != "iam" ? [] : [
         {
           Sid    = "LogInToDatabase"
@@ -184,6 +192,12 @@ locals {
     },
     length(local.readers.hosts) == 0 ? {} : {
       PG_READERS = join(",", local.readers.hosts)
+    },
+    # Other authorities are another configuration, so that the function starts
+    # anew and reads them.
+    var.certificate_authorities == null ? {} : {
+      PG_CERTIFICATE_AUTHORITIES_ARN    = aws_secretsmanager_secret.authorities[0].arn
+      PG_CERTIFICATE_AUTHORITIES_SHA256 = sha256(var.certificate_authorities)
     }
   )
 
@@ -191,12 +205,19 @@ locals {
   # setting are escaped. What AWS makes is not known at the first plan, so that
   # what it will look like stands for it. Base64 counts bytes: it writes three
   # of them as four characters.
-  _measured = merge(local._settings, var.auth != "secret" ? {} : {
-    PG_SECRET_ARN = format(
-      "arn:%s:secretsmanager:%s:%s:secret:%s/password-XXXXXX",
-      local.partition, local.region, local.account_id, var.name
-    )
-  })
+  _measured = merge(
+    local._settings,
+    var.auth != "secret" ? {} : {
+      PG_SECRET_ARN = format(local._secret_arn, "password")
+    },
+    var.certificate_authorities == null ? {} : {
+      PG_CERTIFICATE_AUTHORITIES_ARN = format(local._secret_arn, "authorities")
+    }
+  )
+  _secret_arn = format(
+    "arn:%s:secretsmanager:%s:%s:secret:%s/%%s-XXXXXX",
+    local.partition, local.region, local.account_id, var.name
+  )
   _environment_bytes = floor(
     length(base64encode(jsonencode(local._measured))) / 4 * 3
   )
@@ -286,6 +307,7 @@ resource "aws_lambda_function" "this" {
   depends_on = [
     aws_cloudwatch_log_group.this,
     aws_iam_role_policy.this,
+    aws_secretsmanager_secret_version.authorities,
   ]
 }
 

@@ -25,6 +25,17 @@ variable "auth" {
   }
 }
 
+variable "certificate_authorities" {
+  description = <<-EOT
+    Further certificate authorities for the database's certificate, in PEM:
+    your own, or RDS's in GovCloud and China. Those of RDS in all other regions
+    and those of the system are known. They are kept in a secret, which the
+    function has to reach: by an endpoint of Secrets Manager or a NAT gateway.
+  EOT
+  type        = string
+  default     = null
+}
+
 # Of any type, see fields.tf.
 variable "connection" {
   description = <<-EOT

@@ -45,12 +45,17 @@ type Config struct {
 	// RootCert is a file of further root certificates, in PEM, beside the system's and
 	// Amazon RDS's.
 	RootCert string
+	// Authorities are further root certificates in PEM, and AuthoritiesARN names a secret that has
+	// them. The environment is too small for some; a plan has them checked in Authorities.
+	Authorities    string
+	AuthoritiesARN string
 	// Application is the name that the server shows in its list of sessions.
 	Application string
 }
 
 // FromEnvironment reads the variables PG_HOST, PG_PORT, PG_DATABASE, PG_USER, PG_SSLMODE,
-// PG_SSLROOTCERT, PG_AUTH, PG_SECRET_ARN and PG_PASSWORD.
+// PG_SSLROOTCERT, PG_CERTIFICATE_AUTHORITIES, PG_CERTIFICATE_AUTHORITIES_ARN, PG_AUTH,
+// PG_SECRET_ARN and PG_PASSWORD.
 func FromEnvironment(getenv func(string) string) (Config, error) {
 	c := Config{
 		Host:        getenv("PG_HOST"),
@@ -62,6 +67,9 @@ func FromEnvironment(getenv func(string) string) (Config, error) {
 		SSLMode:     getenv("PG_SSLMODE"),
 		RootCert:    getenv("PG_SSLROOTCERT"),
 		Application: "sym-postgres",
+
+		Authorities:    getenv("PG_CERTIFICATE_AUTHORITIES"),
+		AuthoritiesARN: getenv("PG_CERTIFICATE_AUTHORITIES_ARN"),
 	}
 	port, err := strconv.ParseUint(or(getenv("PG_PORT"), "5432"), 10, 16)
 	if err != nil || port == 0 {
@@ -114,6 +122,11 @@ func (c *Config) validate() error {
 	default:
 		return fmt.Errorf("PG_SSLMODE is %q, but it has to be verify-full, verify-ca, require "+
 			"or disable", c.SSLMode)
+	}
+	if c.Authorities != "" {
+		if _, err := ParseAuthorities(c.Authorities); err != nil {
+			return fmt.Errorf("PG_CERTIFICATE_AUTHORITIES cannot be used: %w", err)
+		}
 	}
 	return nil
 }

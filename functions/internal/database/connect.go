@@ -3,13 +3,10 @@ package database
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,13 +20,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// rdsRoots are the root certificates of Amazon RDS in all regions, as published at
-// https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem. They are no part of a
-// system's own roots.
-//
-//go:embed rds-ca.pem
-var rdsRoots []byte
-
 // connectTimeout is the most that one attempt may take, in a deadline that is longer.
 const connectTimeout = 10 * time.Second
 
@@ -38,6 +28,10 @@ type Connector struct {
 	config   Config
 	settings *pgx.ConnConfig
 	aws      func() (aws.Config, error)
+
+	mutex sync.Mutex
+	// trusted has the authorities of AuthoritiesARN, once they have been read.
+	trusted *tls.Config
 }
 
 // NewConnector prepares connecting; it reaches neither AWS nor the database yet.
@@ -60,7 +54,7 @@ func NewConnector(c Config) (*Connector, error) {
 		settings.RuntimeParams["application_name"] = c.Application
 	}
 	settings.ConnectTimeout = connectTimeout
-	if settings.TLSConfig, err = tlsConfig(c); err != nil {
+	if settings.TLSConfig, err = tlsConfig(c, c.Authorities); err != nil {
 		return nil, err
 	}
 	return &Connector{config: c, settings: settings, aws: sync.OnceValues(loadAWS)}, nil
@@ -83,6 +77,11 @@ func (c *Connector) Connect(ctx context.Context) (*pgx.Conn, error) {
 		settings.User = user
 	}
 	settings.Password = password
+	if c.config.AuthoritiesARN != "" && settings.TLSConfig != nil {
+		if settings.TLSConfig, err = c.trust(ctx); err != nil {
+			return nil, err
+		}
+	}
 	return Open(ctx, settings)
 }
 
@@ -147,58 +146,3 @@ func parseSecret(text string) (user, password string, ok bool) {
 	err := json.Unmarshal([]byte(text), &login)
 	return login.Username, login.Password, err == nil && login.Password != ""
 }
-
-// tlsConfig is nil where TLS is switched off.
-func tlsConfig(c Config) (*tls.Config, error) {
-	if c.SSLMode == SSLDisable {
-		return nil, nil
-	}
-	settings := &tls.Config{ServerName: c.Host, MinVersion: tls.VersionTLS12}
-	if c.SSLMode == SSLRequire {
-		settings.InsecureSkipVerify = true // #nosec G402 -- the mode's meaning: encrypted, to whomever
-		return settings, nil
-	}
-	// Ours are RDS's and those that were named. The system's are asked only about what these
-	// do not know, since reading all of them is a good part of a cold start.
-	ours := x509.NewCertPool()
-	if !ours.AppendCertsFromPEM(rdsRoots) {
-		return nil, fmt.Errorf("the root certificates of RDS are damaged")
-	}
-	if c.RootCert != "" {
-		pem, err := os.ReadFile(c.RootCert)
-		if err != nil {
-			return nil, fmt.Errorf("PG_SSLROOTCERT cannot be read: %w", err)
-		}
-		if !ours.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("PG_SSLROOTCERT is %s, which has no certificate", c.RootCert)
-		}
-	}
-	name := c.Host
-	if c.SSLMode == SSLVerifyCA {
-		name = "" // The mode's meaning: any name will do.
-	}
-	// In place of the check that this switches off; see the example of tls.Config's
-	// VerifyConnection, which does what the standard library does by itself.
-	settings.InsecureSkipVerify = true // #nosec G402 -- VerifyConnection checks instead
-	settings.VerifyConnection = func(state tls.ConnectionState) error {
-		options := x509.VerifyOptions{
-			DNSName: name, Roots: ours, Intermediates: x509.NewCertPool(),
-		}
-		for _, certificate := range state.PeerCertificates[1:] {
-			options.Intermediates.AddCert(certificate)
-		}
-		_, err := state.PeerCertificates[0].Verify(options)
-		if unknown := (x509.UnknownAuthorityError{}); errors.As(err, &unknown) {
-			// A system without roots of its own leaves it at that.
-			if roots, systemErr := systemRoots(); systemErr == nil {
-				options.Roots = roots
-				_, err = state.PeerCertificates[0].Verify(options)
-			}
-		}
-		return err
-	}
-	return settings, nil
-}
-
-// systemRoots are the roots of this machine; tests have their own.
-var systemRoots = x509.SystemCertPool

@@ -88,18 +88,6 @@ func TestScript(t *testing.T) {
 	require.ErrorContains(t, err, "NUL")
 }
 
-func TestRootsOfRDSAreWhole(t *testing.T) {
-	count := 0
-	for block, rest := pem.Decode(rdsRoots); block != nil; block, rest = pem.Decode(rest) {
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		require.NoError(t, err)
-		assert.True(t, certificate.IsCA)
-		assert.Contains(t, certificate.Subject.String(), "Amazon")
-		count++
-	}
-	assert.Equal(t, 87, count)
-}
-
 func TestNamed(t *testing.T) {
 	server := func(code, message string) error {
 		return fmt.Errorf("wrapped: %w", &pgconn.PgError{Code: code, Message: message})
