@@ -80,14 +80,15 @@ module "db" {
   source = "../../modules/example-db"
   count  = var.db_enabled ? 1 : 0
 
-  architecture       = var.architecture
-  availability_zones = var.db_availability_zones
-  bastion_enabled    = var.bastion_enabled
-  broker_user        = "sym_broker"
-  global_suffix      = var.global_suffix
-  namespace          = "${var.db_namespace}-${var.runtime_name}"
-  package            = "${var.package_dir}/seed.zip"
-  tags               = var.tags
+  architecture            = var.architecture
+  availability_zones      = var.db_availability_zones
+  bastion_enabled         = var.bastion_enabled
+  broker_user             = "sym_broker"
+  certificate_authorities = var.certificate_authorities
+  global_suffix           = var.global_suffix
+  namespace               = "${var.db_namespace}-${var.runtime_name}"
+  package                 = "${var.package_dir}/seed.zip"
+  tags                    = var.tags
 }
 
 module "postgres_lambda" {

@@ -122,7 +122,8 @@ func (s *seeder) prepare(ctx context.Context) error {
 		Host: s.getenv("SEED_HOST"), Port: uint16(port),
 		Database: s.getenv("SEED_DATABASE"), SSLMode: s.getenv("SEED_SSLMODE"),
 		RootCert: s.getenv("SEED_SSLROOTCERT"), Auth: database.AuthSecret,
-		SecretARN: s.getenv("SEED_MASTER_SECRET_ARN"), Application: "sym-seed",
+		AuthoritiesARN: s.getenv("SEED_CERTIFICATE_AUTHORITIES_ARN"),
+		SecretARN:      s.getenv("SEED_MASTER_SECRET_ARN"), Application: "sym-seed",
 	})
 	if err != nil {
 		return err

@@ -25,10 +25,11 @@ resource "aws_iam_role" "bastion" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid       = "Ec2"
-        Effect    = "Allow"
-        Action    = "sts:AssumeRole"
-        Principal = { Service = "ec2.amazonaws.com" }
+        Sid    = "Ec2"
+        Effect = "Allow"
+        Action = "sts:AssumeRole"
+        # Of all services' names this one ends as hosts do in China.
+        Principal = { Service = "ec2.${local.dns_suffix}" }
       }
     ]
   })

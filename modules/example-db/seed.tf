@@ -37,6 +37,28 @@ resource "aws_secretsmanager_secret" "users" {
   tags = var.tags
 }
 
+# The environment is too small for them.
+resource "aws_secretsmanager_secret" "authorities" {
+  count = var.certificate_authorities == null ? 0 : 1
+
+  name                    = "${local.name}/authorities"
+  description             = "The certificate authorities of the example database."
+  recovery_window_in_days = 0
+
+  tags = var.tags
+}
+
+resource "aws_secretsmanager_secret_version" "authorities" {
+  count = length(aws_secretsmanager_secret.authorities)
+
+  secret_id     = aws_secretsmanager_secret.authorities[0].id
+  secret_string = var.certificate_authorities
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
 # CloudWatch encrypts it with a key of its own, and it holds no secret.
 #tfsec:ignore:aws-cloudwatch-log-group-customer-key
 resource "aws_cloudwatch_log_group" "seed" {
@@ -76,7 +98,14 @@ resource "aws_iam_role_policy" "seed" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
+      for secret in aws_secretsmanager_secret.authorities : {
+        Sid      = "ReadAuthorities"
+        Effect   = "Allow"
+        Action   = ["secretsmanager:GetSecretValue"]
+        Resource = secret.arn
+      }
+      ], [
       {
         Sid      = "WriteLogs"
         Effect   = "Allow"
@@ -110,7 +139,7 @@ resource "aws_iam_role_policy" "seed" {
         ]
         Resource = aws_secretsmanager_secret.users.arn
       }
-    ]
+    ])
   })
 }
 
@@ -149,7 +178,10 @@ resource "aws_lambda_function" "seed" {
   timeout = 120
 
   environment {
-    variables = {
+    variables = merge({
+      for secret in aws_secretsmanager_secret.authorities :
+      "SEED_CERTIFICATE_AUTHORITIES_ARN" => secret.arn
+      }, {
       SEED_BROKER   = var.broker_user
       SEED_DATABASE = aws_rds_cluster.this.database_name
       SEED_HOST     = aws_rds_cluster.this.endpoint
@@ -158,7 +190,7 @@ resource "aws_lambda_function" "seed" {
       )
       SEED_PORT             = tostring(aws_rds_cluster.this.port)
       SEED_USERS_SECRET_ARN = aws_secretsmanager_secret.users.arn
-    }
+    })
   }
 
   vpc_config {
@@ -190,6 +222,7 @@ resource "aws_lambda_invocation" "seed" {
   # All that the function needs by the time it runs.
   depends_on = [
     aws_iam_role_policy.seed_master,
+    aws_secretsmanager_secret_version.authorities,
     aws_rds_cluster_instance.this,
     aws_route_table_association.private,
     aws_vpc_endpoint.this,

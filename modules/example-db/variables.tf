@@ -59,6 +59,15 @@ variable "broker_user" {
   }
 }
 
+variable "certificate_authorities" {
+  description = <<-EOT
+    Further certificate authorities for the database's certificate, in PEM.
+    GovCloud and China need those that AWS publishes for the region.
+  EOT
+  type        = string
+  default     = null
+}
+
 variable "engine_version" {
   description = <<-EOT
     The version of Aurora PostgreSQL. The default has long-term support: AWS

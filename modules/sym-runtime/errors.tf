@@ -62,7 +62,7 @@ resource "aws_kms_key" "errors" {
         Condition = {
           StringEquals = {
             "kms:CallerAccount" = local.connector_account_ids
-            "kms:ViaService"    = "sns.${local.region}.amazonaws.com"
+            "kms:ViaService"    = "sns.${local.region}.${local.dns_suffix}"
           }
         }
       }

@@ -101,6 +101,27 @@ func TestProof(t *testing.T) {
 	}
 }
 
+// TestPartitions checks that people are known in GovCloud and China, too, both Identity Center's
+// and those in the table.
+func TestPartitions(t *testing.T) {
+	for _, partition := range []string{"aws", "aws-cn", "aws-us-gov"} {
+		arn := "arn:" + partition
+		callers, err := identity.New("111122223333",
+			`{"`+arn+`:iam::111122223333:user/bob": "bob@example.com"}`, center())
+		require.NoError(t, err)
+		person, err := callers.Person(t.Context(), identity.Caller{
+			ARN: arn + ":sts::111122223333:assumed-role/" + sso + "alice@example.com",
+			ID:  roleID + ":alice@example.com",
+		})
+		require.NoError(t, err, partition)
+		assert.Equal(t, "alice@example.com", person)
+		person, err = callers.Person(t.Context(), identity.Caller{
+			ARN: arn + ":iam::111122223333:user/bob", ID: "AIDA"})
+		require.NoError(t, err, partition)
+		assert.Equal(t, "bob@example.com", person)
+	}
+}
+
 // TestProofIsKept checks that IAM is asked once for a role, and again after a failure.
 func TestProofIsKept(t *testing.T) {
 	center := center()

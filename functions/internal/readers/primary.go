@@ -145,9 +145,10 @@ func (f *Finder) addresses(
 }
 
 // auroraEndpoint is the endpoint of an Aurora cluster. Its instances' endpoints are in the
-// same domain; see "Amazon Aurora endpoint connections" in AWS's manual.
-var auroraEndpoint = regexp.MustCompile(
-	`^[^.]+\.cluster-([a-z0-9]+\.[a-z0-9-]+\.rds\.amazonaws\.com(\.cn)?)\.?$`)
+// same domain; see "Amazon Aurora endpoint connections" in AWS's manual. In China the region comes
+// after rds or, in older ones, before it.
+var auroraEndpoint = regexp.MustCompile(`^[^.]+\.cluster-([a-z0-9]+\.` +
+	`(?:[a-z0-9-]+\.rds\.amazonaws\.com(?:\.cn)?|rds\.[a-z0-9-]+\.amazonaws\.com\.cn))\.?$`)
 
 // aurora is an Aurora reader that the primary knows by its name. Its endpoint follows from
 // the cluster's, unless that is a proxy's or a name of the customer's own.

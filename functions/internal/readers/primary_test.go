@@ -85,6 +85,9 @@ func TestAurorasReadersFollowFromTheClustersEndpoint(t *testing.T) {
 		"main.cluster-c1abc.us-east-1.rds.amazonaws.com":    "main-2.c1abc.us-east-1.rds.amazonaws.com",
 		"Main.cluster-c1abc.us-east-1.rds.amazonaws.com.":   "main-2.c1abc.us-east-1.rds.amazonaws.com",
 		"main.cluster-c1.cn-north-1.rds.amazonaws.com.cn":   "main-2.c1.cn-north-1.rds.amazonaws.com.cn",
+		"main.cluster-c1.rds.cn-north-1.amazonaws.com.cn":   "main-2.c1.rds.cn-north-1.amazonaws.com.cn",
+		"main.cluster-c1.us-gov-west-1.rds.amazonaws.com":   "main-2.c1.us-gov-west-1.rds.amazonaws.com",
+		"main.cluster-c1.rds.cn-north-1.amazonaws.com":      "",
 		"main.proxy-c1abc.us-east-1.rds.amazonaws.com":      "",
 		"main.cluster-ro-c1abc.us-east-1.rds.amazonaws.com": "",
 		"db.example.com": "",
@@ -98,6 +101,17 @@ func TestAurorasReadersFollowFromTheClustersEndpoint(t *testing.T) {
 			assert.Empty(t, found[0].Problem)
 			assert.Equal(t, address+":6432", found[0].Address())
 		}
+	}
+}
+
+func TestEndpointService(t *testing.T) {
+	for region, service := range map[string]string{
+		"eu-west-1":      "com.amazonaws.eu-west-1.rds",
+		"us-gov-west-1":  "com.amazonaws.us-gov-west-1.rds",
+		"cn-northwest-1": "cn.com.amazonaws.cn-northwest-1.rds",
+		"":               "com.amazonaws.REGION.rds",
+	} {
+		assert.Equal(t, service, endpointService(region))
 	}
 }
 

@@ -191,6 +191,15 @@ func (f *Finder) list(ctx context.Context, within time.Duration) ([]Reader, erro
 	return slices.Concat(f.config.Hosts, f.listed), f.failed
 }
 
+// endpointService names the service of an interface endpoint for RDS's API.
+func endpointService(region string) string {
+	name := "com.amazonaws." + cmp.Or(region, "REGION") + ".rds"
+	if strings.HasPrefix(region, "cn-") {
+		return "cn." + name
+	}
+	return name
+}
+
 // ask asks RDS, in a deadline of its own.
 func (f *Finder) ask(ctx context.Context) ([]Reader, error) {
 	cloud, err := f.load()
@@ -202,8 +211,8 @@ func (f *Finder) ask(ctx context.Context) ([]Reader, error) {
 	listed, err := discover(limited, cloud, f.config)
 	if err != nil && limited.Err() != nil {
 		return nil, fmt.Errorf("RDS did not answer in time which readers the database has: let "+
-			"the function reach it, by a NAT gateway or an interface endpoint for "+
-			"com.amazonaws.%s.rds", cmp.Or(cloud.Region, "REGION"))
+			"the function reach it, by a NAT gateway or an interface endpoint for %s",
+			endpointService(cloud.Region))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("RDS does not say which readers the database has: %w", err)

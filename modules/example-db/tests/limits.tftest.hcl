@@ -120,3 +120,26 @@ run "a_user_that_postgresql_keeps" {
 
   expect_failures = [var.broker_user]
 }
+
+run "authorities_in_a_secret" {
+  variables {
+    certificate_authorities = "-----BEGIN CERTIFICATE-----…"
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.seed.environment[0].variables[
+        "SEED_CERTIFICATE_AUTHORITIES_ARN"
+      ] == aws_secretsmanager_secret.authorities[0].arn
+    )
+    error_message = "The seed function does not know the secret."
+  }
+
+  assert {
+    condition = contains([
+      for statement in jsondecode(aws_iam_role_policy.seed.policy).Statement :
+      statement.Sid
+    ], "ReadAuthorities")
+    error_message = "The seed function may not read the secret."
+  }
+}

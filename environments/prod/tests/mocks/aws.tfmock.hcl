@@ -13,7 +13,7 @@ mock_data "aws_lambda_invocation" {
 }
 
 mock_data "aws_partition" {
-  defaults = { partition = "aws" }
+  defaults = { dns_suffix = "amazonaws.com", partition = "aws" }
 }
 
 mock_data "aws_region" {
