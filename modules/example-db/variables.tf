@@ -100,6 +100,16 @@ variable "global_suffix" {
       ${jsonencode(var.global_suffix)}.
     EOT
   }
+
+  validation {
+    # IAM allows 64 characters.
+    condition     = length("${var.namespace}-example-bastion${var.global_suffix}") <= 64
+    error_message = <<-EOT
+      The role ${var.namespace}-example-bastion${var.global_suffix}
+      would have a name of more than 64 characters: shorten namespace or the
+      global_suffix.
+    EOT
+  }
 }
 
 variable "namespace" {

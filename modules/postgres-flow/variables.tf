@@ -77,6 +77,19 @@ variable "flow_name" {
       digits and hyphens, and is not longer than 20 characters.
     EOT
   }
+
+  validation {
+    # IAM allows 64 characters.
+    condition = length(join("-", [
+      "sym", var.runtime.runtime_name, var.flow_name,
+      "machine${var.runtime.global_suffix}"
+    ])) <= 64
+    error_message = <<-EOT
+      The role of the flow's workflow would have a name of more than 64
+      characters: shorten the flow_name ${var.flow_name}, the name of the Runtime
+      ${var.runtime.runtime_name} or its global_suffix.
+    EOT
+  }
 }
 
 # Of any type, see fields.tf.

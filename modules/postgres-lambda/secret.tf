@@ -35,7 +35,8 @@ locals {
 
 # Certificate authorities. They are no secret, and stand in the state; the
 # environment is too small for them, and whoever gets the password from Secrets
-# Manager reaches no other store for sure.
+# Manager reaches no other store for sure. They are public, so that AWS's own key is enough.
+#tfsec:ignore:aws-ssm-secret-use-customer-key
 resource "aws_secretsmanager_secret" "authorities" {
   count = var.certificate_authorities == null ? 0 : 1
 

@@ -198,6 +198,16 @@ variable "global_suffix" {
       ${jsonencode(var.global_suffix)}.
     EOT
   }
+
+  validation {
+    # IAM allows 64 characters.
+    condition     = length("${var.name}-sweep${var.global_suffix}") <= 64
+    error_message = <<-EOT
+      The role ${var.name}-sweep${var.global_suffix}
+      would have a name of more than 64 characters: shorten name or the
+      global_suffix.
+    EOT
+  }
 }
 
 variable "log_retention_days" {

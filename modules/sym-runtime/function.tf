@@ -186,7 +186,7 @@ locals {
   _measured = merge(
     local.slack_settings,
     var.audit_bucket == null ? {} : {
-      SYM_AUDIT_BUCKET = "${local.name}-audit-${local.account_id}"
+      SYM_AUDIT_BUCKET = "${local.name}-audit-${local.account_id}${var.global_suffix}"
     },
     {
       SYM_AUDIT_LOG_GROUP = "/sym/${var.runtime_name}/audit"

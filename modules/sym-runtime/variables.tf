@@ -158,6 +158,28 @@ variable "global_suffix" {
       ${jsonencode(var.global_suffix)}.
     EOT
   }
+
+  validation {
+    # IAM allows 64 characters.
+    condition     = length("sym-${var.runtime_name}-reconcile${var.global_suffix}") <= 64
+    error_message = <<-EOT
+      The role sym-${var.runtime_name}-reconcile${var.global_suffix}
+      would have a name of more than 64 characters: shorten runtime_name or the
+      global_suffix.
+    EOT
+  }
+
+  validation {
+    # S3 allows 63 characters, of which an account's id is 12.
+    condition = var.audit_bucket == null || length(
+      "sym-${var.runtime_name}-audit-000000000000${var.global_suffix}"
+    ) <= 63
+    error_message = <<-EOT
+      The bucket sym-${var.runtime_name}-audit-…${var.global_suffix} would have
+      a name of more than 63 characters: shorten runtime_name or the
+      global_suffix.
+    EOT
+  }
 }
 
 variable "log_retention_days" {

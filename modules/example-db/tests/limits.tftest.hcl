@@ -143,3 +143,14 @@ run "authorities_in_a_secret" {
     error_message = "The seed function may not read the secret."
   }
 }
+
+run "a_suffix_too_long_for_a_role" {
+  command = plan
+
+  variables {
+    namespace     = join("", [for n in range(46) : "n"])
+    global_suffix = "-x1"
+  }
+
+  expect_failures = [var.global_suffix]
+}

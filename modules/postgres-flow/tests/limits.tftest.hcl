@@ -220,3 +220,26 @@ run "a_label_too_long" {
 
   expect_failures = [var.label]
 }
+
+run "a_suffix_too_long_for_a_role" {
+  command = plan
+
+  variables {
+    flow_name = "twenty-characters-ab"
+    runtime = {
+      check_alias           = "check"
+      code_version          = "2026-11-24T12:00:00.000+0000"
+      connector_account_ids = ["111111111111", "222222222222"]
+      connector_role_arn    = "arn:aws:iam::111111111111:role/sym/SymRuntimeProd"
+      error_topic_arn       = "arn:aws:sns:eu-west-1:111111111111:errors"
+      flows_path            = "/sym/prod/flows"
+      function_arn          = "arn:aws:lambda:eu-west-1:111111111111:function:rt"
+      function_name         = "rt"
+      runtime_name          = "a-name-of-thirty-one-characters"
+      global_suffix         = "-x"
+    }
+
+  }
+
+  expect_failures = [var.flow_name]
+}

@@ -455,3 +455,14 @@ run "one_more_username" {
 
   expect_failures = [aws_lambda_function.this]
 }
+
+run "a_suffix_too_long_for_a_role" {
+  command = plan
+
+  variables {
+    name          = join("", [for n in range(58) : "n"])
+    global_suffix = "-x"
+  }
+
+  expect_failures = [var.global_suffix]
+}

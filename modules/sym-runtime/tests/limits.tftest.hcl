@@ -300,3 +300,26 @@ run "callers_who_do_not_fit" {
 
   expect_failures = [aws_lambda_function.runtime]
 }
+
+run "a_suffix_too_long_for_a_role" {
+  command = plan
+
+  variables {
+    runtime_name  = "a-name-of-thirty-one-characters"
+    global_suffix = "-ap-southeast-10-and-more"
+  }
+
+  expect_failures = [var.global_suffix]
+}
+
+run "a_suffix_too_long_for_a_bucket" {
+  command = plan
+
+  variables {
+    runtime_name  = "a-name-of-thirty-one-characters"
+    audit_bucket  = { retention_days = 1 }
+    global_suffix = "-eu-west-1"
+  }
+
+  expect_failures = [var.global_suffix]
+}
