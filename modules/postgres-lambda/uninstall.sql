@@ -76,7 +76,7 @@ $$;
 
 -- Each by its name and never with CASCADE: objects that somebody added stop this script.
 DROP FUNCTION IF EXISTS sym.age_since(xid8);
-DROP FUNCTION IF EXISTS sym.appeared(sym.grants, xid8, integer);
+DROP FUNCTION IF EXISTS sym.appeared(sym.grants, xid8, xid8, integer);
 DROP FUNCTION IF EXISTS sym.assign_user(name, text);
 DROP FUNCTION IF EXISTS sym.changed_privileges(integer, oid[], oid[], boolean);
 DROP FUNCTION IF EXISTS sym.clear_way();

@@ -218,8 +218,8 @@ func TestLookThatFailsIsToldOnce(t *testing.T) {
 	everywhere(t, func(f *fixture) {
 		f.escalate("run", "alice", "readwrite")
 		f.deescalate("run")
-		exec(f, f.owner, `CREATE OR REPLACE FUNCTION sym.listed_later(of_run sym.grants) RETURNS xid8
-			LANGUAGE plpgsql AS 'BEGIN RETURN 1 / 0; END'`)
+		exec(f, f.owner, `CREATE OR REPLACE FUNCTION sym.listed_later(of_run sym.grants, OUT theirs xid8,
+			OUT others xid8) LANGUAGE plpgsql AS 'BEGIN PERFORM 1 / 0; END'`)
 		f.escalate("other", "bob", "readonly")
 		exec(f, f.root, "DELETE FROM sym.grants WHERE run LIKE 'other%%'")
 		swept, err := f.Sweep(f.Context())

@@ -32,6 +32,8 @@ type look struct {
 type sight struct {
 	// First tells whether there was no search when the run ended.
 	First bool `json:"first"`
+	// Shared tells whether somebody else has held the role since.
+	Shared bool `json:"shared"`
 	// Used are tables that other people's transactions use, Found is what has appeared, and More
 	// is how many more of these there are.
 	Used  []event.LeftBehind `json:"used"`
@@ -129,9 +131,13 @@ func (s *sweep) reportSight(ctx context.Context, run look, seen sight) {
 		how = "lost the role %q, and has left this behind"
 	}
 	how = fmt.Sprintf("%q "+how, run.User, run.Role)
+	perhaps := ""
+	if seen.Shared {
+		perhaps = " Others have held that role since then, and may have made it."
+	}
 	for _, found := range seen.Found {
 		s.reportAgain(ctx, run, found.Kind,
-			fmt.Sprintf("%s: %s. A database administrator has to look at it.", how, found.What))
+			fmt.Sprintf("%s: %s. A database administrator has to look at it.%s", how, found.What, perhaps))
 	}
 	if seen.More > 0 {
 		s.reportAgain(ctx, run, "more", fmt.Sprintf("%s: %d more things. A database administrator has "+

@@ -81,6 +81,26 @@ func TestNewGrantOfMoreHidesNothing(t *testing.T) {
 	})
 }
 
+// TestLeakBesideAnotherHolderIsTold has somebody else hold the role for longer, so that what appears
+// may be theirs.
+func TestLeakBesideAnotherHolderIsTold(t *testing.T) {
+	everywhere(t, func(f *fixture) {
+		f.friends()
+		f.person("carol")
+		f.escalate("long", "carol", "readwrite")
+		f.escalate("run", "alice", "readwrite")
+		wait := f.inside("readwrite")
+		f.deescalate("run")
+		require.NoError(f, f.tries("carol", "SET ROLE "+f.name("readwrite")+"; CREATE TABLE al.work (n int)"))
+		wait()
+		_, err := f.Sweep(f.Context())
+		require.ErrorContains(f, err, leaks)
+		require.ErrorContains(f, err, "Others have held that role since then")
+		require.NotContains(f, err.Error(), "al.work")
+		f.sweeps()
+	})
+}
+
 // TestFailedLookEndsNoWatch has a look fail while a friend's transaction is open.
 func TestFailedLookEndsNoWatch(t *testing.T) {
 	everywhere(t, func(f *fixture) {
@@ -89,8 +109,8 @@ func TestFailedLookEndsNoWatch(t *testing.T) {
 		wait := f.inside("readwrite")
 		f.deescalate("run")
 		exec(f, f.owner, "%s", `ALTER FUNCTION sym.listed_later(sym.grants) RENAME TO listed;
-			CREATE FUNCTION sym.listed_later(of_run sym.grants) RETURNS xid8
-			LANGUAGE plpgsql AS 'BEGIN RETURN 1 / 0; END'; REVOKE ALL ON FUNCTION sym.listed_later FROM PUBLIC;
+			CREATE FUNCTION sym.listed_later(of_run sym.grants, OUT theirs xid8, OUT others xid8)
+			LANGUAGE plpgsql AS 'BEGIN PERFORM 1 / 0; END'; REVOKE ALL ON FUNCTION sym.listed_later FROM PUBLIC;
 			GRANT EXECUTE ON FUNCTION sym.listed_later TO `+name(f.broker))
 		f.tells("could not be looked at: the database answered: division by zero")
 		exec(f, f.owner, "DROP FUNCTION sym.listed_later; ALTER FUNCTION sym.listed RENAME TO listed_later")

@@ -4,8 +4,8 @@ DECLARE
     outdated regprocedure;
 BEGIN
     FOR outdated IN SELECT oid FROM pg_proc WHERE pronamespace = 'sym'::regnamespace
-            AND (proname LIKE 'left\_%' OR proname IN ('changed_privileges', 'in_use',
-                'look_again', 'mark', 'oldest_open', 'open_now', 'take_back')) LOOP
+            AND (proname LIKE 'left\_%' OR proname IN ('appeared', 'changed_privileges', 'in_use',
+                'listed_later', 'look_again', 'mark', 'oldest_open', 'open_now', 'take_back')) LOOP
         EXECUTE format('DROP FUNCTION %s', outdated);
     END LOOP;
 END

@@ -27,26 +27,33 @@ BEGIN
 END
 $$;
 
--- The transaction from which on a later run of the same role lists what was made with the role,
--- when that run ends, or when a sweep looks at it again. NULL if there is none.
-CREATE OR REPLACE FUNCTION sym.listed_later(of_run sym.grants) RETURNS xid8
+-- The transactions from which on other runs of the same role list what was made with the role, when
+-- they end or when a sweep looks at them again: runs of the same person, and of others. NULL if
+-- there are none.
+CREATE OR REPLACE FUNCTION sym.listed_later(of_run sym.grants, OUT theirs xid8, OUT others xid8)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN (SELECT o.granted_in FROM sym.grants o
-        WHERE o.role_oid = of_run.role_oid AND o.run <> of_run.run AND o.origin = of_run.origin
-          AND o.granted_in IS NOT NULL AND (o.revoked_at IS NULL
-            -- Whoever kept the role by other means at the end is not watched.
-            OR o.revoked_at > of_run.revoked_at
-                AND (o.open_then IS NOT NULL OR o.open_from IS NOT NULL))
-        ORDER BY o.granted_in LIMIT 1);
+    SELECT (array_agg(o.granted_in ORDER BY o.granted_in)
+                FILTER (WHERE o.user_oid = of_run.user_oid))[1],
+        (array_agg(o.granted_in ORDER BY o.granted_in)
+                FILTER (WHERE o.user_oid <> of_run.user_oid))[1]
+    INTO theirs, others
+    FROM sym.grants o
+    WHERE o.role_oid = of_run.role_oid AND o.run <> of_run.run AND o.origin = of_run.origin
+      AND o.granted_in IS NOT NULL AND (o.revoked_at IS NULL
+        -- Whoever kept the role by other means at the end is not watched.
+        OR o.revoked_at > of_run.revoked_at
+            AND (o.open_then IS NOT NULL OR o.open_from IS NOT NULL));
 END
 $$;
 
 -- What has appeared since the last search for what was left behind, or since the grant if there
 -- was none: the first findings, how many there are more, and the marks of all that the next
--- search may find again. Rows of "until" and of later transactions are left out.
+-- search may find again. Rows of "until" and of later transactions are left out, and so are plain
+-- objects from "others" on, when somebody else held the role: not what lends the role's rights,
+-- since a friend's transaction can wait for such a time.
 CREATE OR REPLACE FUNCTION sym.appeared(
-    g sym.grants, until xid8, most integer, OUT findings json, OUT more integer, OUT marks text[]
+    g sym.grants, until xid8, others xid8, most integer, OUT findings json, OUT more integer, OUT marks text[]
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -55,7 +62,10 @@ DECLARE
     since  xid8 := sym.next_from(g);
 BEGIN
     WITH listed AS MATERIALIZED (
-        SELECT l.kind, l.what, l.n, sym.mark(l.kind, l.what, l.written) AS mark,
+        SELECT l.kind, l.what, l.n,
+            -- Up to version 14 nothing takes the owner's rights from a view.
+            l.kind = 'owned' AND l.undo IS NULL AND NOT starts_with(l.what, 'view ') AS plain,
+            sym.mark(l.kind, l.what, l.written) AS mark,
             sym.whole(l.written) AS written
         FROM sym.left_behind(CASE WHEN g.open_from IS NULL THEN g.user_oid ELSE nobody END,
             g.role_oid, coalesce(g.open_from, g.granted_in), coalesce(g.open_from, g.oldest_then))
@@ -65,6 +75,7 @@ BEGIN
         SELECT l.*, row_number() OVER (PARTITION BY l.kind ORDER BY l.n) AS turn
         FROM listed l LEFT JOIN unnest(g.told) t ON t = l.mark
         WHERE t IS NULL AND (until IS NULL OR l.written IS NULL OR l.written < until)
+          AND NOT (l.plain AND l.written >= others IS TRUE)
     )
     SELECT (SELECT json_agg(json_build_object('kind', f.kind,
                 'what', left(sym.readable(f.what), 300)) ORDER BY f.n)
@@ -98,6 +109,7 @@ DECLARE
     open    text[];
     over    text[];
     until   xid8;
+    others  xid8;
     since   xid8;
     used    json;
     marks   text[];
@@ -121,17 +133,17 @@ BEGIN
     WHERE u.transaction = ANY (open)
       AND sym.mark('in_use', u.what, NULL) <> ALL (coalesce(g.told, '{}'));
     IF over <> '{}' THEN
-        until := sym.listed_later(g);
+        SELECT l.theirs, l.others INTO until, others FROM sym.listed_later(g) l;
         IF NOT first AND over[1] LIKE 'search %' AND cardinality(over) = 1 THEN
             -- Only what was over when the open transactions were read can have been missed.
             until := least(until, split_part(over[1], ' ', 2)::xid8);
         END IF;
         SELECT a.findings, a.more, a.marks INTO findings, more, left_marks
-        FROM sym.appeared(g, until, most) a;
+        FROM sym.appeared(g, until, others, most) a;
         g.open_from := since;
         g.told := ARRAY(SELECT t FROM unnest(g.told) t WHERE t LIKE 'in_use %') || left_marks;
     END IF;
-    RETURN json_build_object('first', first, 'used', used, 'found', findings, 'more', more,
+    RETURN json_build_object('first', first, 'shared', others IS NOT NULL, 'used', used, 'found', findings, 'more', more,
         'state', json_build_object('version', version, 'open', nullif(open, '{}'),
             'from', g.open_from::text, 'told', g.told || marks));
 END
