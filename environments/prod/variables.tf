@@ -275,6 +275,36 @@ variable "pg_connection_config" {
       )
     ])
   }
+
+  validation {
+    # The modules check it again, under their own variables' names.
+    condition = try(var.pg_connection_config.host, null) == null || !can(regex(
+      "[/@ \\t]|^[^:]*:[^:]*$", var.pg_connection_config.host
+    ))
+    error_message = format(
+      join(" ", [
+        "pg_connection_config.host must be a host name or an address, without a",
+        "scheme, a port or a space, not %s. The port goes into",
+        "pg_connection_config.port.",
+      ]),
+      jsonencode(try(var.pg_connection_config.host, null))
+    )
+  }
+
+  validation {
+    condition = try(var.pg_connection_config.resource_id, null) == null || can(regex(
+      "^((db|cluster)-[A-Z0-9]+|prx-[0-9a-z]+)$",
+      var.pg_connection_config.resource_id
+    ))
+    error_message = format(
+      join(" ", [
+        "pg_connection_config.resource_id must be the resource ID of an RDS",
+        "instance (db-…), an Aurora cluster (cluster-…) or a proxy (prx-…),",
+        "neither a name nor an ARN, not %s.",
+      ]),
+      jsonencode(try(var.pg_connection_config.resource_id, null))
+    )
+  }
 }
 
 variable "pg_targets" {

@@ -37,7 +37,8 @@ resource "aws_secretsmanager_secret" "users" {
   tags = var.tags
 }
 
-# The environment is too small for them. They are public, so that AWS's own key is enough.
+# The environment is too small for them. They are public, so that AWS's own key
+# is enough.
 #tfsec:ignore:aws-ssm-secret-use-customer-key
 resource "aws_secretsmanager_secret" "authorities" {
   count = var.certificate_authorities == null ? 0 : 1

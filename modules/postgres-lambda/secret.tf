@@ -33,9 +33,9 @@ locals {
   _authorities_size  = length(local._authorities)
 }
 
-# Certificate authorities. They are no secret, and stand in the state; the
-# environment is too small for them, and whoever gets the password from Secrets
-# Manager reaches no other store for sure. They are public, so that AWS's own key is enough.
+# Certificate authorities. They are public, so that they may be in the state and
+# AWS's own key is enough. The environment is too small for them, and a function
+# that reads its password from Secrets Manager may reach no other store.
 #tfsec:ignore:aws-ssm-secret-use-customer-key
 resource "aws_secretsmanager_secret" "authorities" {
   count = var.certificate_authorities == null ? 0 : 1
@@ -53,8 +53,8 @@ resource "aws_secretsmanager_secret" "authorities" {
       condition     = local._authorities_whole > 0
       error_message = <<-EOT
         certificate_authorities must be certificates in PEM, from -----BEGIN
-        CERTIFICATE----- to -----END CERTIFICATE-----. Of a file, give the text:
-        file("authorities.pem").
+        CERTIFICATE----- to -----END CERTIFICATE-----: the text, and not the
+        path of a file.
       EOT
     }
 

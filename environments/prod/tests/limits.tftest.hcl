@@ -50,3 +50,36 @@ run "names_without_a_database" {
     runtime_name = "another-of-thirty-one-character"
   }
 }
+
+run "a_host_with_a_scheme" {
+  command = plan
+
+  variables {
+    pg_connection_config = { host = "postgres://db.example.com", user = "sym_broker" }
+  }
+
+  expect_failures = [var.pg_connection_config]
+}
+
+run "a_host_with_a_port" {
+  command = plan
+
+  variables {
+    pg_connection_config = { host = "db.example.com:5432", user = "sym_broker" }
+  }
+
+  expect_failures = [var.pg_connection_config]
+}
+
+run "a_resource_id_that_is_a_name" {
+  command = plan
+
+  variables {
+    pg_connection_config = {
+      auth = "iam", host = "db.example.com", resource_id = "app-db"
+      user = "sym_broker"
+    }
+  }
+
+  expect_failures = [var.pg_connection_config]
+}

@@ -178,6 +178,10 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f.Log.Debug("call", "service", c.service, "action", c.action, "path", r.URL.Path,
 		"caller", caller.ARN)
+	if refused := beyond(r, c); refused != nil {
+		c.fail(w, refused.status, refused.code, refused.message)
+		return
+	}
 	switch {
 	case c.service == "sts":
 		f.sts(w, r, c)
