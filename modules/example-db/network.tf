@@ -104,6 +104,7 @@ resource "aws_security_group" "client" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "client_database" {
+  description                  = "To the database"
   security_group_id            = aws_security_group.client.id
   referenced_security_group_id = aws_security_group.database.id
   ip_protocol                  = "tcp"
@@ -114,6 +115,7 @@ resource "aws_vpc_security_group_egress_rule" "client_database" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "client_endpoints" {
+  description                  = "To the endpoints"
   security_group_id            = aws_security_group.client.id
   referenced_security_group_id = aws_security_group.endpoints.id
   ip_protocol                  = "tcp"
@@ -131,6 +133,7 @@ resource "aws_security_group" "database" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "database_client" {
+  description                  = "From those in the client group"
   security_group_id            = aws_security_group.database.id
   referenced_security_group_id = aws_security_group.client.id
   ip_protocol                  = "tcp"
@@ -148,6 +151,7 @@ resource "aws_security_group" "endpoints" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "endpoints_client" {
+  description                  = "From those in the client group"
   security_group_id            = aws_security_group.endpoints.id
   referenced_security_group_id = aws_security_group.client.id
   ip_protocol                  = "tcp"

@@ -16,7 +16,9 @@ resource "aws_security_group" "this" {
 # Both go to any address: a database is known by its name, and so are AWS's
 # services where the network has no endpoints for them.
 
+#trivy:ignore:AWS-0104
 resource "aws_vpc_security_group_egress_rule" "database" {
+  description       = "To the database"
   security_group_id = aws_security_group.this.id
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"
@@ -27,6 +29,7 @@ resource "aws_vpc_security_group_egress_rule" "database" {
 }
 
 # The readers that have a port of their own.
+#trivy:ignore:AWS-0104
 resource "aws_vpc_security_group_egress_rule" "readers" {
   # The database's port may not be known yet; where there are no hosts, none are
   # compared with it.
@@ -38,6 +41,7 @@ resource "aws_vpc_security_group_egress_rule" "readers" {
     )
   ])
 
+  description       = "To the read replicas"
   security_group_id = aws_security_group.this.id
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"
@@ -47,7 +51,9 @@ resource "aws_vpc_security_group_egress_rule" "readers" {
   tags = merge(var.tags, { Name = "To the database's readers" })
 }
 
+#trivy:ignore:AWS-0104
 resource "aws_vpc_security_group_egress_rule" "services" {
+  description       = "To AWS services"
   security_group_id = aws_security_group.this.id
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"

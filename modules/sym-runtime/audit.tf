@@ -35,6 +35,7 @@ locals {
 # Who reads it is for CloudTrail's data events to say: a second bucket would have
 # to be kept, and locked, as well.
 #tfsec:ignore:aws-s3-enable-bucket-logging
+#trivy:ignore:AWS-0089
 resource "aws_s3_bucket" "audit" {
   count = length(local.audit_buckets)
 

@@ -128,6 +128,25 @@ run "the_topic_of_another_region" {
   expect_failures = [aws_lambda_function.this]
 }
 
+run "rules_say_what_they_are_for" {
+  variables {
+    readers = { hosts = ["replica.example.com:6432"] }
+  }
+
+  # EC2 takes no apostrophe there.
+  assert {
+    condition = alltrue([
+      for rule in concat(
+        [
+          aws_vpc_security_group_egress_rule.database,
+          aws_vpc_security_group_egress_rule.services,
+        ], values(aws_vpc_security_group_egress_rule.readers)
+      ) : can(regex("^To [A-Za-z ]+$", rule.description))
+    ])
+    error_message = "Each rule of the security group has a description."
+  }
+}
+
 run "put_up_again" {
   assert {
     condition = (
