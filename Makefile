@@ -12,7 +12,7 @@ TOOL := go tool -modfile=.tools/go.mod
 PREPARE   := go run ./test/sandbox/machine/prepare
 
 TERRAFORM = $$(go run ./test/sandbox/tools/install terraform)
-MODULES   := $(sort $(dir $(wildcard modules/*/main.tf)))
+MODULES   := $(sort $(dir $(wildcard modules/*/main.tf modules/postgres-flow/connector/main.tf)))
 SCRIPTS   := .ci/run
 
 .DEFAULT_GOAL := help

@@ -20,6 +20,9 @@ func TestMisspeltFields(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../*/*/variables.tf")
 	require.NoError(t, err)
+	nested, err := filepath.Glob("../modules/*/*/variables.tf")
+	require.NoError(t, err)
+	files = append(files, nested...)
 	require.NotEmpty(t, files)
 	var found []string
 	for _, path := range files {
@@ -30,7 +33,7 @@ func TestMisspeltFields(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{
-		"lambda-connector.runtime", "postgres-flow.connector", "postgres-flow.runtime",
+		"postgres-flow.connector", "postgres-flow.runtime", "connector.runtime",
 	}, found,
 		"make the variable of type any, and refuse unknown fields as its neighbours do")
 }

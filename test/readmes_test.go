@@ -32,6 +32,9 @@ func TestReadmes(t *testing.T) {
 
 	readmes, err := filepath.Glob("../modules/*/README.md")
 	require.NoError(t, err)
+	nested, err := filepath.Glob("../modules/*/*/README.md")
+	require.NoError(t, err)
+	readmes = append(readmes, nested...)
 	wanted := map[string]int{}
 	var whole strings.Builder
 	// The page about several databases adds one to what the READMEs have.

@@ -71,7 +71,7 @@ data "aws_lambda_invocation" "check_rules" {
         The flow ${var.flow_name} has its Lambda Connector in the account ${local.connector.account_id},
         and its function is ${var.function_arn}.
         A connector calls functions of its own account: make it there, by the
-        module lambda-connector with the function's provider, and give it to the
+        module postgres-flow/connector with the function's provider, and give it to the
         flow as `connector`.
       EOT
     }

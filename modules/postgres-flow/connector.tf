@@ -2,7 +2,7 @@
 # the account of the function.
 
 module "lambda_connector" {
-  source = "../lambda-connector"
+  source = "./connector"
   count  = var.connector == null ? 1 : 0
 
   flow_name    = var.flow_name

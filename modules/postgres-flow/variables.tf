@@ -53,7 +53,7 @@ variable "connect" {
 variable "connector" {
   description = <<-EOT
     The Lambda Connector, where the function is in another account than the
-    flow: the lambda-connector module, made in that account. Without it the flow
+    flow: the module in connector/, made in that account. Without it the flow
     makes one beside itself.
   EOT
   type = object({
