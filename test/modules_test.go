@@ -45,12 +45,14 @@ func TestModules(t *testing.T) {
 			provider, err := tools.TerraformEnv(dir)
 			require.NoError(t, err)
 			maps.Copy(env, provider)
-			options := &terraform.Options{
-				TerraformBinary: program, TerraformDir: filepath.Join(dir, name),
-				EnvVars: env, NoColor: true, Logger: logger.Discard,
+			for _, folder := range apart(t, filepath.Join(dir, name)) {
+				options := &terraform.Options{
+					TerraformBinary: program, TerraformDir: folder,
+					EnvVars: env, NoColor: true, Logger: logger.Discard,
+				}
+				terraform.RunTerraformCommandContext(t, t.Context(), options, "init", "-backend=false", "-no-color")
+				terraform.RunTerraformCommandContext(t, t.Context(), options, "test", "-no-color")
 			}
-			terraform.RunTerraformCommandContext(t, t.Context(), options, "init", "-backend=false", "-no-color")
-			terraform.RunTerraformCommandContext(t, t.Context(), options, "test", "-no-color")
 		})
 	}
 }
