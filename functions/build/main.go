@@ -39,6 +39,13 @@ func main() {
 	if *here {
 		*system, *arch = runtime.GOOS, runtime.GOARCH
 	}
+	if *arch != "arm64" && *arch != "amd64" && !*here {
+		fmt.Fprintf(os.Stderr, "The functions were not built: %q is not a processor of Lambda's. It is "+
+			"arm64, or amd64, which Terraform calls x86_64 (architecture = \"x86_64\").\n", *arch)
+		os.Exit(1)
+	}
+	fmt.Printf("Building %d functions for %s/%s. The first time takes some minutes.\n", len(functions),
+		*system, *arch)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, *arch, *system, *out, *here); err != nil {

@@ -112,8 +112,8 @@ func (p *program) parseMoment(text string) (time.Time, error) {
 				t.Second(), 0, time.UTC))
 		}
 	}
-	return time.Time{}, fmt.Errorf("%s is not a moment: write it as \"2006-01-02 15:04\", 15:04, "+
-		"now or 2006-01-02T15:04:05Z", quoted(text))
+	return time.Time{}, fmt.Errorf("%s is not a moment: write it as \"2026-03-03 15:04\", 15:04, "+
+		"now or 2026-03-03T15:04:05Z", quoted(text))
 }
 
 // onTheClock is the moment at which the clocks of the person's time zone show a time. The time is

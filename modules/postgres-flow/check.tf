@@ -1,6 +1,7 @@
-# The Runtime compiles the rules and reads the flow and its targets before they
-# are written: it is who will go by them. Where its function is not there yet, or its code is about to change, the
-# rules are checked in the apply, after that and before they are written.
+# The Runtime, which applies the rules, compiles them and reads the flow and its
+# targets before they are written. If its function is not there yet, or its code
+# is about to change, that happens in the apply. A condition here that referred
+# to a resource which is about to change would put it off in the same way.
 
 data "aws_lambda_invocation" "check_rules" {
   function_name = var.runtime.function_name
@@ -49,30 +50,6 @@ data "aws_lambda_invocation" "check_rules" {
         These are larger than the 8 KB that a parameter can have:
         ${join(", ", local.too_large)}. Shorten the rules, or put them on
         several targets or flows; & < and > take six bytes each.
-      EOT
-    }
-
-    precondition {
-      condition = contains(
-        var.runtime.connector_account_ids, local.connector.account_id
-      )
-      error_message = <<-EOT
-        The Lambda Connector of the flow ${var.flow_name} is in the account ${local.connector.account_id}.
-        The Runtime ${var.runtime.runtime_name} may assume roles only in ${join(", ", var.runtime.connector_account_ids)}.
-        Add the account to safelist_account_ids of sym-runtime.
-      EOT
-    }
-
-    precondition {
-      condition = (
-        try(split(":", var.function_arn)[4], "") == local.connector.account_id
-      )
-      error_message = <<-EOT
-        The flow ${var.flow_name} has its Lambda Connector in the account ${local.connector.account_id},
-        and its function is ${var.function_arn}.
-        A connector calls functions of its own account: make it there, by the
-        module postgres-flow/connector with the function's provider, and give it to the
-        flow as `connector`.
       EOT
     }
 

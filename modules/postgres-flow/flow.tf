@@ -71,6 +71,32 @@ resource "aws_ssm_parameter" "flow" {
     aws_lambda_invocation.retire,
     data.aws_lambda_invocation.check_rules,
   ]
+
+  lifecycle {
+    precondition {
+      condition = contains(
+        var.runtime.connector_account_ids, local.connector.account_id
+      )
+      error_message = <<-EOT
+        The Lambda Connector of the flow ${var.flow_name} is in the account ${local.connector.account_id}.
+        The Runtime ${var.runtime.runtime_name} may assume roles only in ${join(", ", var.runtime.connector_account_ids)}.
+        Add the account to safelist_account_ids of sym-runtime.
+      EOT
+    }
+
+    precondition {
+      condition = (
+        try(split(":", var.function_arn)[4], "") == local.connector.account_id
+      )
+      error_message = <<-EOT
+        The flow ${var.flow_name} has its Lambda Connector in the account ${local.connector.account_id},
+        and its function is ${var.function_arn}.
+        A connector calls functions of its own account: make it there, by the
+        module postgres-flow/connector with the function's provider, and give it to the
+        flow as `connector`.
+      EOT
+    }
+  }
 }
 
 resource "aws_ssm_parameter" "target" {

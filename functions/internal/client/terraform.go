@@ -73,8 +73,9 @@ func terraformOutputs(ctx context.Context, dir string) (map[string]terraformOutp
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, fmt.Errorf("`terraform output` failed in %s (%w), so that it is not known where "+
-			"the API is. Terraform says: %s", dir, err, firstError(stderr.String()))
+		return nil, fmt.Errorf("`terraform output` failed in the folder %s (%w), so that it is not known where "+
+			"the API is. If the folder is new on this machine, run `terraform init` in it. Terraform "+
+			"says: %s", dir, err, firstError(stderr.String()))
 	}
 	var outputs map[string]terraformOutput
 	if err := json.Unmarshal(stdout.Bytes(), &outputs); err != nil {

@@ -173,7 +173,7 @@ func (s *Service) get(ctx context.Context, id string) (Request, error) {
 	}
 	if errors.Is(err, ErrNotFound) {
 		return Request{}, fail(NotFound, "There is no request %s. Look at the list of requests "+
-			"for its id.", quote(id))
+			"for its id, and give it whole.", quote(id))
 	}
 	return r, err
 }

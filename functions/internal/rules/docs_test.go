@@ -247,6 +247,7 @@ module %q {
   runtime = {
     check_alias        = "check"
     code_version       = "1"
+    connector_account_ids = ["111122223333"]
     connector_role_arn = "arn:aws:iam::111122223333:role/sym/SymRuntimeMain"
     error_topic_arn    = "arn:aws:sns:eu-west-1:111122223333:errors"
     flows_path         = "/sym/main/flows"

@@ -118,7 +118,7 @@ run "an_account_that_the_runtime_may_not_reach" {
     function_arn = "arn:aws:lambda:eu-west-1:333333333333:function:postgres"
   }
 
-  expect_failures = [data.aws_lambda_invocation.check_rules]
+  expect_failures = [aws_ssm_parameter.flow]
 }
 
 run "a_function_of_another_account_than_the_connector" {
@@ -128,7 +128,7 @@ run "a_function_of_another_account_than_the_connector" {
     function_arn = "arn:aws:lambda:eu-west-1:222222222222:function:postgres"
   }
 
-  expect_failures = [data.aws_lambda_invocation.check_rules]
+  expect_failures = [aws_ssm_parameter.flow]
 }
 
 run "what_the_runtime_reads" {

@@ -68,6 +68,8 @@ BEGIN
             RAISE WARNING 'The role "%" is no longer in the list, but the broker "%" can still '
                 'hand it out: a user other than "%" granted it that right, and has to revoke it.',
                 target, broker, current_user;
+        ELSE
+            RAISE WARNING 'The role "%" is not in the list, and is no longer handed out.', target;
         END IF;
     END LOOP;
 END

@@ -57,8 +57,8 @@ func invite(ctx context.Context, n *narrator, box *sandbox.Sandbox, d sandbox.De
   5. Ask for "Read and write": it takes Bob and Carol. Or break the glass: you
      have it at once, and one of them reviews it.
 
-In a terminal, as alice; there is bob.env, and carol.env, who only approves: the
-database has no user for her.
+In a terminal, as Alice. To be Bob, source bob.env. Carol's carol.env is for
+approving alone: the database has no user for her.
 
   . %[2]s/alice.env
   sym request readonly --reason "To see how it works" --duration 5m
@@ -75,6 +75,9 @@ To deploy Terraform of your own here, as the administrator of this AWS:
   . %[2]s/admin.env
   terraform -chdir=YOUR_FOLDER init
   terraform -chdir=YOUR_FOLDER apply
+
+This repository's environments need functions that are built for this machine,
+not for Lambda: -var package_dir=%[2]s/dist
 
 What the functions write is in %[2]s/logs.
 Ctrl-C stops everything.
