@@ -202,8 +202,9 @@ locals {
   )
 
   # Lambda counts the settings as one JSON object, in which the quotes inside a
-  # setting are escaped. What AWS makes is not known at the first plan, so that
-  # what it will look like stands for it. Base64 counts bytes: it writes three
+  # setting are escaped. What AWS makes is not known at the first plan, so a text
+  # of the same length is counted.
+  # Base64 counts bytes: it writes three
   # of them as four characters.
   _measured = merge(
     local._settings,

@@ -16,7 +16,7 @@ locals {
     "arn:${local.partition}:iam::${id}:root"
   ])
 
-  # What else stands in the trust policy takes up to 550 of 2048 characters.
+  # The rest of the trust policy takes up to 550 of 2048 characters.
   _most_outside_accounts = floor(
     (2048 - 550) / length("'arn:${local.partition}:iam::000000000000:root',")
   )
@@ -97,7 +97,7 @@ resource "aws_iam_role_policy" "runtime_connector" {
 
   lifecycle {
     precondition {
-      # Of 10240 characters, less 600 for what else stands there.
+      # Of 10240 characters, less 600 for the rest of the policy.
       condition = length(var.safelist_account_ids) <= floor(
         9640 / length("'arn:${local.partition}:iam::000000000000:role/sym/*',")
       )

@@ -181,8 +181,8 @@ locals {
   })
 
   # Lambda counts the settings as one JSON object, in which the quotes inside a
-  # setting are escaped. What AWS makes is not known at the first plan, so that
-  # what it will look like stands for it.
+  # setting are escaped. What AWS makes is not known at the first plan, so a text
+  # of the same length is counted.
   _measured = merge(
     local.slack_settings,
     var.audit_bucket == null ? {} : {

@@ -140,7 +140,7 @@ func TestPrivateAuthority(t *testing.T) {
 		require.ErrorContains(t, err, config.AuthoritiesARN)
 	}
 
-	// What could not be used is read again, and what could is kept.
+	// A text that could not be used is read again; one that could is kept.
 	stored, reads = string(text), 0
 	for range 2 {
 		conn, err := connector.Connect(t.Context())

@@ -1,6 +1,6 @@
--- Identifies a finding: its kind, and a hash of what it is and which transaction wrote it. If the
--- same thing is made once more, the transaction is another. It is a hash, because users choose
--- the names in a finding, and could otherwise make two look alike.
+-- Identifies a finding: its kind, and a hash of its words and of the transaction that wrote it,
+-- which is another if the same thing is made once more. It is a hash, because users choose the
+-- names in a finding, and could otherwise make two look alike.
 CREATE OR REPLACE FUNCTION sym.mark(kind text, what text, written xid) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -27,9 +27,9 @@ BEGIN
 END
 $$;
 
--- The transactions from which on other runs of the same role list what was made with the role, when
--- they end or when a sweep looks at them again: runs of the same person, and of others. NULL if
--- there are none.
+-- Other runs of the same role list what was made with the role, too, when they end or when a sweep
+-- looks at them again. These are the first transactions that they list: runs of the same person,
+-- and of others. NULL if there are none.
 CREATE OR REPLACE FUNCTION sym.listed_later(of_run sym.grants, OUT theirs xid8, OUT others xid8)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
