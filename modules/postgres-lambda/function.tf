@@ -203,9 +203,8 @@ locals {
 
   # Lambda counts the settings as one JSON object, in which the quotes inside a
   # setting are escaped. What AWS makes is not known at the first plan, so a text
-  # of the same length is counted.
-  # Base64 counts bytes: it writes three
-  # of them as four characters.
+  # of the same length is counted. Base64 counts bytes: it writes three of them
+  # as four characters.
   _measured = merge(
     local._settings,
     var.auth != "secret" ? {} : {
